@@ -1,0 +1,553 @@
+"""What MLPClassifier and MLPRegressor share: validate, build a task, train, store."""
+
+from __future__ import annotations
+
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from ._constraints import CONSTRAINTS
+from ._device import resolve_device, resolve_dtype, resolve_prediction_device
+from ._task import (
+    CallbackView,
+    OptimizerSettings,
+    Rows,
+    TrainingResult,
+    TrainingTask,
+)
+
+_FULL_BATCH = ("lbfgs",)
+
+
+def has_partial_fit(estimator: BaseMLP) -> bool:
+    if estimator.optimizer in _FULL_BATCH:
+        raise AttributeError(
+            "partial_fit needs an optimizer that works in mini-batches: "
+            f"optimizer={estimator.optimizer!r} is not one of them."
+        )
+    return True
+
+
+class BaseMLP(BaseEstimator, ABC):
+    """Parameters, validation and training of a multilayer perceptron.
+
+    Subclasses say how ``y`` becomes targets, and logits become predictions.
+    """
+
+    _parameter_constraints: dict = CONSTRAINTS
+
+    def _set_parameters(self, parameters: Mapping[str, Any]) -> None:
+        """Store the arguments of ``__init__`` as they are."""
+        for name, value in parameters.items():
+            if name not in ("self", "__class__"):
+                setattr(self, name, value)
+
+    # What subclasses provide
+
+    @abstractmethod
+    def _start_targets(self, y: np.ndarray, classes: Any) -> None:
+        """Learn from a first ``y`` what the outputs mean (classes, number of outputs)."""
+
+    @abstractmethod
+    def _targets(self, y: np.ndarray, name: str = "y") -> np.ndarray:
+        """Targets (n, m) of ``y``.
+
+        Raises
+        ------
+        ValueError
+            If ``y`` does not fit what was seen at first.
+        """
+
+    @abstractmethod
+    def _loss_name(self) -> str: ...
+
+    @abstractmethod
+    def _score_name(self) -> str: ...
+
+    @abstractmethod
+    def _decode(self, logits: np.ndarray) -> np.ndarray:
+        """Predictions of logits (n, m)."""
+
+    @abstractmethod
+    def _callback_view(self) -> CallbackView: ...
+
+    def _training_weights(self, y: np.ndarray, sample_weight: np.ndarray | None):
+        """Sample weights with class weights in."""
+        return sample_weight
+
+    def _training_targets(self, targets: np.ndarray) -> np.ndarray:
+        """Targets as they are trained on."""
+        return targets
+
+    def _stratification(self, y: np.ndarray) -> np.ndarray | None:
+        """What the validation split keeps in proportion."""
+        return None
+
+    def _check_y(self, y) -> np.ndarray:
+        return y
+
+    # Fitting
+
+    def fit(
+        self,
+        X,
+        y,
+        sample_weight=None,
+        *,
+        X_val=None,
+        y_val=None,
+        sample_weight_val=None,
+    ):
+        """Train the network.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+            Training rows. float32 rows are trained in float32, others in float64, unless
+            ``dtype`` says otherwise.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Class labels or an indicator matrix (classification); numbers (regression).
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row in its batch's mean loss; a weight of zero equals absence.
+        X_val : {array-like, sparse matrix, DataFrame} of shape (n_validation, n_features)
+            Validation rows. Their loss and score are recorded after every epoch, and
+            ``early_stopping`` looks at them instead of at a part of ``X``.
+        y_val : array-like of shape (n_validation,) or (n_validation, n_outputs)
+            Targets of the validation rows.
+        sample_weight_val : array-like of shape (n_validation,), default=None
+            Weights of the validation rows.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data cannot be used, before training; or if training diverges:
+            the message has the epoch and the learning rate.
+        """
+        self._validate_params()
+        self._check_combinations()
+        first = not (self.warm_start and hasattr(self, "coefs_"))
+        rows, y = self._rows(X, y, sample_weight, first=first, minimum=2)
+        random_state = fresh_random_state(self.random_state)
+        given = self._given_validation(X_val, y_val, sample_weight_val)
+        if self.early_stopping and given is None:
+            train, validation = self._split(rows, y, random_state)
+        else:
+            train, validation = rows, given
+        task = self._task(train, validation, random_state, max_iter=self.max_iter)
+        if not first:
+            task.initial_weights = self.coefs_, self.intercepts_
+            task.history = {**self._history(), "no_improvement_count": 0}
+        return self._train(task)
+
+    def _partial_fit(self, X, y, sample_weight=None, classes=None):
+        """One epoch over the rows, going on where the last call stopped."""
+        first = not hasattr(self, "coefs_")
+        if first or not hasattr(self, "_checkpoint"):
+            self._validate_params()
+        self._check_combinations(partial=True)
+        rows, _ = self._rows(X, y, sample_weight, first=first, minimum=1, classes=classes)
+        task = self._task(rows, None, fresh_random_state(self.random_state), max_iter=1)
+        task.keep_checkpoint = True
+        if not first:
+            task.initial_weights = self.coefs_, self.intercepts_
+            task.history = self._history()
+            task.resume = getattr(self, "_checkpoint", None)
+        return self._train(task)
+
+    def _train(self, task: TrainingTask):
+        from .training import train
+
+        (outcome,) = train([task])
+        if isinstance(outcome, Exception):
+            raise outcome
+        self._store(outcome, task)
+        return self
+
+    # Validation of the input
+
+    def _check_combinations(self, *, partial: bool = False) -> None:
+        """Parameters that are fine alone but not together.
+
+        Raises
+        ------
+        ValueError
+        """
+        name = type(self).__name__
+        if partial and self.early_stopping:
+            raise ValueError(
+                "partial_fit does not support early_stopping=True: it makes one epoch at a time, "
+                "so stop calling it when your own validation score no longer improves."
+            )
+        for parameter in ("activation", "dropout"):
+            value = getattr(self, parameter)
+            n_hidden = len(self._hidden_layer_sizes())
+            if isinstance(value, list | tuple | np.ndarray) and len(value) != n_hidden:
+                raise ValueError(
+                    f"The {parameter!r} parameter of {name} must have one value per hidden layer "
+                    f"({n_hidden}). Got {value!r} instead."
+                )
+        if self.optimizer in _FULL_BATCH:
+            self._check_full_batch(name)
+
+    def _check_full_batch(self, name: str) -> None:
+        unused = {
+            "dropout": np.any(np.asarray(self.dropout) > 0),
+            "weight_decay": self.weight_decay not in ("auto", 0),
+            "max_grad_norm": self.max_grad_norm is not None,
+            "max_grad_value": self.max_grad_value is not None,
+            "callbacks": bool(self.callbacks),
+        }
+        for parameter, is_set in unused.items():
+            if is_set:
+                raise ValueError(
+                    f"The {parameter!r} parameter of {name} has no meaning for "
+                    f"optimizer={self.optimizer!r}, which minimizes one fixed loss over all rows. "
+                    f"Got {getattr(self, parameter)!r}: leave it at its default, or take another "
+                    "optimizer. ('alpha' works with every optimizer.)"
+                )
+
+    def _rows(self, X, y, sample_weight, *, first: bool, minimum: int, classes=None):
+        """Validated training rows, and the ``y`` that belongs to them."""
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse=["csr", "csc"],
+            multi_output=True,
+            dtype=(np.float64, np.float32),
+            ensure_min_samples=minimum,
+            reset=first,
+        )
+        y = self._check_y(y)
+        weights = checked_weights(sample_weight, X, "sample_weight")
+        if first:
+            self._start_targets(y, classes)
+        else:
+            self._check_layer_sizes(X.shape[1])
+        targets = self._targets(y)
+        if weights is not None and not weights.all():
+            kept = np.flatnonzero(weights)
+            X, y, targets, weights = X[kept], y[kept], targets[kept], weights[kept]
+        weights = self._training_weights(y, weights)
+        return Rows(as_rows(X), self._training_targets(targets), weights, y), y
+
+    def _given_validation(self, X, y, sample_weight) -> Rows | None:
+        if X is None and y is None and sample_weight is None:
+            return None
+        if X is None or y is None:
+            raise ValueError(
+                "X_val and y_val must be given together "
+                f"(X_val is {'missing' if X is None else 'given'}, "
+                f"y_val is {'missing' if y is None else 'given'})."
+            )
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse=["csr", "csc"],
+            multi_output=True,
+            dtype=(np.float64, np.float32),
+            reset=False,
+        )
+        y = self._check_y(y)
+        weights = checked_weights(sample_weight, X, "sample_weight_val")
+        return Rows(as_rows(X), self._targets(y, "y_val"), weights, y)
+
+    def _split(self, rows: Rows, y: np.ndarray, random_state) -> tuple[Rows, Rows]:
+        """Part of the rows for training, ``validation_fraction`` of them for validation.
+
+        Raises
+        ------
+        ValueError
+            If fewer than two rows are left for validation, or for training.
+        """
+        n = len(rows)
+        n_validation = int(np.ceil(self.validation_fraction * n))
+        if n_validation < 2 or n - n_validation < 2:
+            raise ValueError(
+                f"early_stopping=True with validation_fraction={self.validation_fraction} of "
+                f"{n} rows leaves {n - n_validation} rows for training and {n_validation} for "
+                "validation; both need at least 2. Change 'validation_fraction', or give "
+                "X_val and y_val."
+            )
+        labels = self._stratification(y)
+        if labels is not None and not can_stratify(labels, n_validation):
+            labels = None
+        parts = train_test_split(
+            np.arange(n), test_size=n_validation, random_state=random_state, stratify=labels
+        )
+        train, held_out = (np.sort(part) for part in parts)
+        # held-out rows are judged by their plain targets, without label smoothing
+        validation = take(rows, held_out)
+        validation.targets = self._targets(y[held_out])
+        return take(rows, train), validation
+
+    # The task
+
+    def _hidden_layer_sizes(self) -> tuple[int, ...]:
+        sizes = self.hidden_layer_sizes
+        return tuple(int(size) for size in np.atleast_1d(np.asarray(sizes, dtype=object)))
+
+    def _layer_sizes(self, n_features: int) -> tuple[int, ...]:
+        return (n_features, *self._hidden_layer_sizes(), self.n_outputs_)
+
+    def _check_layer_sizes(self, n_features: int) -> None:
+        fitted = (self.coefs_[0].shape[0], *(w.shape[1] for w in self.coefs_))
+        asked = self._layer_sizes(n_features)
+        if fitted != asked:
+            raise ValueError(
+                f"The network was fitted with layers {fitted}, but the parameters and the data "
+                f"now ask for {asked}. With warm_start=True or partial_fit 'hidden_layer_sizes' "
+                "must stay as it was: set warm_start=False, or fit a clone."
+            )
+
+    def _task(
+        self, train: Rows, validation: Rows | None, random_state, *, max_iter: int
+    ) -> TrainingTask:
+        name, n = type(self).__name__, len(train)
+        device = resolve_device(self.device, name)
+        dtype = resolve_dtype(self.dtype, train.X.dtype, device, name)
+        hidden = self._hidden_layer_sizes()
+        return TrainingTask(
+            train=as_dtype(train, dtype),
+            validation=None if validation is None else as_dtype(validation, dtype),
+            layer_sizes=self._layer_sizes(train.X.shape[1]),
+            activations=per_layer(self.activation, len(hidden)),
+            negative_slope=float(self.negative_slope),
+            loss=self._loss_name(),
+            score=self._score_name(),
+            initialization=self.initialization,
+            seed=int(random_state.randint(np.iinfo(np.int32).max)),
+            device=device,
+            dtype=dtype,
+            optimizer=OptimizerSettings(
+                self.optimizer,
+                float(self.momentum),
+                bool(self.nesterovs_momentum),
+                float(self.beta_1),
+                float(self.beta_2),
+                float(self.epsilon),
+            ),
+            alpha=float(self.alpha),
+            l1_ratio=float(self.l1_ratio),
+            weight_decay=self._weight_decay(),
+            dropout=tuple(float(p) for p in per_layer(self.dropout, len(hidden))),
+            max_grad_norm=self.max_grad_norm,
+            max_grad_value=self.max_grad_value,
+            learning_rate_init=float(self.learning_rate_init),
+            learning_rate=self.learning_rate,
+            power_t=float(self.power_t),
+            batch_size=self._batch_size(n),
+            shuffle=bool(self.shuffle),
+            max_iter=max_iter,
+            max_fun=self.max_fun,
+            tol=float(self.tol),
+            n_iter_no_change=self.n_iter_no_change,
+            early_stopping=bool(self.early_stopping),
+            verbose=int(self.verbose),
+            callback_view=self._callback_view() if self.callbacks else None,
+        )
+
+    def _weight_decay(self) -> float:
+        if self.weight_decay != "auto":
+            return float(self.weight_decay)
+        from .training.optimizers import OPTIMIZERS
+
+        family = OPTIMIZERS.get(self.optimizer) if isinstance(self.optimizer, str) else None
+        return family.default_weight_decay if family else 0.0
+
+    def _batch_size(self, n: int) -> int:
+        if self.batch_size == "auto":
+            return min(200, n)
+        if self.batch_size > n and self.optimizer not in _FULL_BATCH:
+            warnings.warn(
+                f"Got batch_size={self.batch_size}, larger than the {n} training rows: "
+                "it is clipped to them.",
+                stacklevel=4,
+            )
+        return min(int(self.batch_size), n)
+
+    # Results
+
+    def _history(self) -> dict[str, Any]:
+        best = self.best_loss_
+        return {
+            "t": self.t_,
+            "loss_curve": list(self.loss_curve_),
+            "best_loss": np.inf if best is None else best,
+            "no_improvement_count": self._no_improvement_count,
+        }
+
+    def _store(self, result: TrainingResult, task: TrainingTask) -> None:
+        self.coefs_, self.intercepts_ = result.coefs, result.intercepts
+        self.n_layers_ = len(task.layer_sizes)
+        self.out_activation_ = self._out_activation(task.loss)
+        self.loss_, self.loss_curve_ = result.loss, result.loss_curve
+        self.validation_loss_curve_ = result.validation_loss_curve
+        self.validation_scores_ = result.validation_scores
+        self.best_loss_ = result.best_loss
+        self.best_validation_score_ = result.best_validation_score
+        self.n_iter_, self.t_ = result.n_iter, result.t
+        self.stopping_reason_ = result.stopping_reason
+        self._no_improvement_count = result.no_improvement_count
+        # Parameters may be changed after fitting: predictions use what was trained.
+        self._trained = {
+            "activations": task.activations,
+            "negative_slope": task.negative_slope,
+            "loss": task.loss,
+        }
+        self._checkpoint = result.checkpoint
+        if result.checkpoint is None:
+            del self._checkpoint  # only partial_fit keeps the optimizer's state, as large as two W
+        self._warn_about(result, task)
+
+    @staticmethod
+    def _out_activation(loss: str) -> str:
+        from .network.losses import LOSSES
+
+        return LOSSES[loss].out_activation
+
+    def _warn_about(self, result: TrainingResult, task: TrainingTask) -> None:
+        remedies = {
+            "max_iter": f"max_iter={task.max_iter} epochs were reached before the training "
+            "converged. Increase 'max_iter' or 'learning_rate_init', or scale the data.",
+            "max_fun": f"max_fun={task.max_fun} evaluations were made before the training "
+            "converged. Increase 'max_fun'.",
+        }
+        if result.stopping_reason in remedies and not task.keep_checkpoint:
+            message = f"{type(self).__name__}: {remedies[result.stopping_reason]}"
+            warnings.warn(message, ConvergenceWarning, stacklevel=4)
+
+    # Prediction
+
+    def _logits(self, X) -> np.ndarray:
+        """Logits (n, m) of new rows."""
+        check_is_fitted(self)
+        X = validate_data(
+            self,
+            X,
+            accept_sparse=["csr", "csc"],
+            dtype=(np.float64, np.float32),
+            reset=False,
+        )
+        import torch
+
+        from .network.activations import ACTIVATIONS
+        from .network.forward import dense_tensor, logits_in_parts
+
+        device = resolve_prediction_device(self.device, type(self).__name__)
+        dtype = getattr(torch, self.coefs_[0].dtype.name)
+        with torch.inference_mode():
+            logits = logits_in_parts(
+                as_rows(X),
+                [dense_tensor(w, dtype, device) for w in self.coefs_],
+                [dense_tensor(b, dtype, device) for b in self.intercepts_],
+                [ACTIVATIONS[name] for name in self._trained["activations"]],
+                self._trained["negative_slope"],
+            )
+        return logits.cpu().numpy()
+
+    def _mean(self, logits: np.ndarray) -> np.ndarray:
+        """The network's outputs: probabilities, or expected values."""
+        import torch
+
+        from .network.losses import LOSSES
+
+        with torch.inference_mode():
+            return LOSSES[self._trained["loss"]].mean(torch.from_numpy(logits)).numpy()
+
+    def predict(self, X):
+        """Predict the rows of X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+            Rows with the columns seen in ``fit``.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Class labels, an indicator matrix, or values.
+        """
+        return self._decode(self._logits(X))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+def fresh_random_state(random_state) -> np.random.RandomState:
+    """As `check_random_state`, but None leaves NumPy's global generator alone."""
+    if random_state is None:
+        return np.random.RandomState(np.random.MT19937())
+    return check_random_state(random_state)
+
+
+def per_layer(value: Any, n_hidden: int) -> tuple:
+    """One value per hidden layer."""
+    if isinstance(value, list | tuple | np.ndarray):
+        return tuple(value)
+    return (value,) * n_hidden
+
+
+def as_rows(X):
+    """Dense rows as they are; sparse ones by row."""
+    return X.tocsr() if scipy.sparse.issparse(X) else X
+
+
+def as_dtype(rows: Rows, dtype: str) -> Rows:
+    """The same rows, X and targets in the dtype of the arithmetic."""
+    return Rows(
+        rows.X.astype(dtype, copy=False),
+        rows.targets.astype(dtype, copy=False),
+        rows.weights,
+        rows.labels,
+    )
+
+
+def take(rows: Rows, index: np.ndarray) -> Rows:
+    """Some of the rows."""
+    weights = None if rows.weights is None else rows.weights[index]
+    return Rows(rows.X[index], rows.targets[index], weights, rows.labels[index])
+
+
+def checked_weights(sample_weight, X, name: str) -> np.ndarray | None:
+    """Weights (n,) in float64, none negative, not all zero.
+
+    Raises
+    ------
+    ValueError
+    """
+    if sample_weight is None:
+        return None
+    weights = _check_sample_weight(sample_weight, X, dtype=np.float64)
+    if (weights < 0).any():
+        worst = int(weights.argmin())
+        raise ValueError(
+            f"Negative values in {name}: {name}[{worst}] is {weights[worst]:g}. Weights must be "
+            "zero (the row is left out) or positive."
+        )
+    if not weights.any():
+        raise ValueError(f"All {name} are zero: at least one row needs a positive weight.")
+    return weights
+
+
+def can_stratify(labels: np.ndarray, n_validation: int) -> bool:
+    """Whether each class can have rows on both sides of a split."""
+    counts = np.unique(labels, return_counts=True)[1]
+    return counts.min() >= 2 and len(counts) <= min(n_validation, len(labels) - n_validation)

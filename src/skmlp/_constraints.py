@@ -1,0 +1,160 @@
+"""What values the estimators' parameters may have.
+
+Built on scikit-learn's own constraint classes, so that errors read as scikit-learn's do. Names
+that come from a table are looked up when a fit validates them, because the tables import torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from importlib import import_module
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+
+
+class TableNames(StrOptions):
+    """The names in one of the package's tables.
+
+    Parameters
+    ----------
+    module, table : str
+        Where the table is.
+    more : iterable of str
+        Names that are allowed besides.
+    """
+
+    def __init__(self, module: str, table: str, more: Iterable[str] = ()):
+        self.type, self.deprecated, self.hidden = str, set[str](), False
+        self.module, self.table, self.more = module, table, tuple(more)
+
+    @property
+    def options(self) -> list[str]:
+        table = getattr(import_module(self.module, __package__), self.table)
+        return sorted([*table, *self.more])
+
+
+class Checked(Options):
+    """Whatever a function accepts. (scikit-learn takes only its own classes and their kin.)"""
+
+    def __init__(self, accepts: Callable[[object], bool], description: str):
+        self.type, self.options, self.deprecated, self.hidden = object, set(), set(), False
+        self.accepts, self.description = accepts, description
+
+    def is_satisfied_by(self, val) -> bool:
+        return self.accepts(val)
+
+    def __str__(self) -> str:
+        return self.description
+
+
+def per_layer(constraint: Options | Interval) -> Checked:
+    """A sequence with one valid value per hidden layer."""
+
+    def accepts(value: object) -> bool:
+        return isinstance(value, list | tuple | np.ndarray) and all(
+            map(constraint.is_satisfied_by, value)
+        )
+
+    return Checked(accepts, "a list of such values, one per hidden layer")
+
+
+def _is_optimizer_class(value: object) -> bool:
+    if isinstance(value, str):
+        return False
+    from .training.optimizers import is_optimizer_class
+
+    return is_optimizer_class(value)
+
+
+def _is_layer_sizes(value: object) -> bool:
+    """An integer of at least 1, or a one-dimensional sequence of them (empty: a linear model)."""
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        return value >= 1
+    if isinstance(value, str) or not isinstance(value, list | tuple | np.ndarray | range):
+        return False
+    return all(isinstance(v, Integral) and not isinstance(v, bool) and v >= 1 for v in value)
+
+
+def _is_device(value: object) -> bool:
+    if not isinstance(value, str):
+        return False
+    kind, _, index = value.partition(":")
+    return kind in {"auto", "cpu", "cuda", "mps"} and (not index or index.isdigit())
+
+
+def _is_dtype(value: object) -> bool:
+    if isinstance(value, str):
+        return value in {"auto", "float32", "float64"}
+    try:
+        return np.dtype(value) in (np.dtype("float32"), np.dtype("float64"))  # type: ignore[call-overload]
+    except TypeError:
+        return False
+
+
+def _is_list_of_callbacks(value: object) -> bool:
+    # skorch's own forms: instances, classes, and (name, instance) pairs
+    def is_callback(item: object) -> bool:
+        if isinstance(item, tuple):
+            return len(item) == 2 and isinstance(item[0], str) and is_callback(item[1])
+        return hasattr(item, "on_epoch_end")
+
+    return isinstance(value, list | tuple) and all(map(is_callback, value))
+
+
+_NON_NEGATIVE = Interval(Real, 0, None, closed="left")
+_POSITIVE = Interval(Real, 0, None, closed="neither")
+_AT_LEAST_ONE = Interval(Integral, 1, None, closed="left")
+_PROBABILITY = Interval(Real, 0, 1, closed="left")
+_ACTIVATIONS = TableNames(".network.activations", "ACTIVATIONS")
+
+CONSTRAINTS: dict[str, list] = {
+    "hidden_layer_sizes": [
+        Checked(_is_layer_sizes, "an int of at least 1, or a list of them, one per hidden layer")
+    ],
+    "activation": [_ACTIVATIONS, per_layer(_ACTIVATIONS)],
+    "negative_slope": [_NON_NEGATIVE],
+    "initialization": [TableNames(".network.initialization", "INITIALIZATIONS"), callable],
+    "optimizer": [
+        TableNames(".training.optimizers", "OPTIMIZERS", more=["lbfgs"]),
+        Checked(_is_optimizer_class, "a torch.optim.Optimizer class or functools.partial of one"),
+    ],
+    "alpha": [_NON_NEGATIVE],
+    "l1_ratio": [Interval(Real, 0, 1, closed="both")],
+    "weight_decay": [StrOptions({"auto"}), _NON_NEGATIVE],
+    "dropout": [_PROBABILITY, per_layer(_PROBABILITY)],
+    "max_grad_norm": [_POSITIVE, None],
+    "max_grad_value": [_POSITIVE, None],
+    "batch_size": [StrOptions({"auto"}), _AT_LEAST_ONE],
+    "learning_rate": [TableNames(".training.progress", "SCHEDULES")],
+    "learning_rate_init": [_POSITIVE],
+    "power_t": [_NON_NEGATIVE],
+    "max_iter": [_AT_LEAST_ONE],
+    "shuffle": ["boolean"],
+    "random_state": ["random_state"],
+    "tol": [_NON_NEGATIVE],
+    "verbose": ["verbose"],
+    "warm_start": ["boolean"],
+    "momentum": [Interval(Real, 0, 1, closed="both")],
+    "nesterovs_momentum": ["boolean"],
+    "early_stopping": ["boolean"],
+    "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+    "beta_1": [_PROBABILITY],
+    "beta_2": [_PROBABILITY],
+    "epsilon": [_POSITIVE],
+    "n_iter_no_change": [_AT_LEAST_ONE, Options(Real, {np.inf})],
+    "max_fun": [_AT_LEAST_ONE],
+    "device": [Checked(_is_device, "a str among {'auto', 'cpu', 'cuda', 'cuda:N', 'mps'}")],
+    "dtype": [Checked(_is_dtype, "'auto', or float32 or float64 as a str or NumPy type")],
+    "callbacks": [Checked(_is_list_of_callbacks, "a list of skorch callbacks"), None],
+}
+
+CLASSIFIER_CONSTRAINTS: dict[str, list] = {
+    "class_weight": [dict, list, StrOptions({"balanced"}), None],
+    "label_smoothing": [_PROBABILITY],
+}
+
+REGRESSOR_CONSTRAINTS: dict[str, list] = {
+    "loss": [StrOptions({"squared_error", "poisson"})],
+}

@@ -1,0 +1,176 @@
+"""The contract between the estimators and training: what goes in, what comes out.
+
+Nothing here needs torch. n rows, d features, m outputs, L layers of weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+Matrix = np.ndarray | scipy.sparse.csr_matrix
+
+
+@dataclass(frozen=True)
+class OptimizerSettings:
+    """The optimizer's family and the numbers that its steps depend on, but for the rate."""
+
+    family: Any  # a name of training.optimizers.OPTIMIZERS, or a torch.optim class or partial
+    momentum: float = 0.9
+    nesterovs_momentum: bool = True
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+
+
+@dataclass
+class Rows:
+    """Rows with their targets: to train on, or to validate on.
+
+    Attributes
+    ----------
+    X : ndarray or CSR matrix of shape (n, d)
+    targets : ndarray of shape (n, m)
+        What the loss compares the outputs with: 0/1 indicators, or values.
+    weights : ndarray of shape (n,) or None
+        Positive sample weights.
+    labels : array-like of length n
+        ``y`` as the user gave it; only callbacks see it.
+    """
+
+    X: Matrix
+    targets: np.ndarray
+    weights: np.ndarray | None = None
+    labels: Any = None
+
+    def __len__(self) -> int:
+        return self.X.shape[0]
+
+
+@dataclass
+class RandomStates:
+    """Where the two random streams of a training stand: row order and dropout."""
+
+    order: dict
+    dropout: dict
+
+
+@dataclass
+class Checkpoint:
+    """What `partial_fit` needs to go on as if it had not stopped. Plain types and NumPy."""
+
+    optimizer: list[dict[str, Any]]  # per block, weights then biases: see StackOptimizer
+    learning_rate: float
+    random: RandomStates
+
+
+@dataclass
+class CallbackView:
+    """How skorch callbacks see one fit: scorers call these on the network's logits."""
+
+    callbacks: Any
+    predict: Callable[[np.ndarray], np.ndarray]
+    predict_proba: Callable[[np.ndarray], np.ndarray] | None
+    estimator_type: str
+    classes: np.ndarray | None = None
+
+
+@dataclass
+class TrainingTask:
+    """Everything that training one network needs.
+
+    ``layer_sizes`` is (d, hidden…, m); ``activations`` and ``dropout`` have one entry per hidden
+    layer. ``alpha``, ``l1_ratio``: penalty alpha·(l1_ratio·|W|₁ + (1 - l1_ratio)/2·|W|²) divided by
+    the batch's sum of weights, as scikit-learn's MLP divides it. ``weight_decay``: each step
+    multiplies W by 1 - learning rate · weight_decay. Biases are never penalized.
+    """
+
+    train: Rows
+    layer_sizes: tuple[int, ...]
+    activations: tuple[str, ...]
+    loss: str
+    optimizer: OptimizerSettings
+    seed: int
+    negative_slope: float = 0.01
+    initialization: Any = "auto"
+    initial_weights: tuple[Sequence[np.ndarray], Sequence[np.ndarray]] | None = None
+    dtype: str = "float64"
+    device: str = "cpu"
+    alpha: float = 0.0
+    l1_ratio: float = 0.0
+    weight_decay: float = 0.0
+    dropout: tuple[float, ...] = ()
+    max_grad_norm: float | None = None
+    max_grad_value: float | None = None
+    learning_rate_init: float = 1e-3
+    learning_rate: str = "constant"
+    power_t: float = 0.5
+    batch_size: int = 200
+    shuffle: bool = True
+    max_iter: int = 200
+    max_fun: int = 15000
+    tol: float = 1e-4
+    n_iter_no_change: float = 10
+    validation: Rows | None = None
+    score: str = "accuracy"
+    early_stopping: bool = False
+    verbose: int = 0
+    keep_checkpoint: bool = False
+    resume: Checkpoint | None = None
+    history: dict[str, Any] = field(default_factory=dict)  # fields of Progress to start from
+    callback_view: CallbackView | None = None
+
+    @property
+    def stack_key(self) -> tuple:
+        """Networks with equal keys can be trained as one stack."""
+        family = self.optimizer.family
+        return (
+            self.layer_sizes,
+            self.activations,
+            self.negative_slope,
+            self.loss,
+            family if isinstance(family, str) else id(family),
+            self.batch_size,
+            self.dtype,
+            self.device,
+            # Callbacks and resumed states belong to one network: it trains alone.
+            id(self) if self.callback_view is not None or self.resume is not None else None,
+        )
+
+
+@dataclass
+class TrainingResult:
+    """What training gives back. Arrays and plain types only.
+
+    ``stopping_reason`` is a key of `STOPPING_REASONS`.
+    """
+
+    coefs: list[np.ndarray]
+    intercepts: list[np.ndarray]
+    loss: float
+    loss_curve: list[float]
+    validation_loss_curve: list[float] | None
+    validation_scores: list[float] | None
+    best_loss: float | None
+    best_validation_score: float | None
+    n_iter: int
+    t: int
+    no_improvement_count: int
+    stopping_reason: str
+    checkpoint: Checkpoint | None = None
+
+
+STOPPING_REASONS = {
+    "max_iter": "max_iter epochs were reached",
+    "no_improvement": "the training loss stopped improving by tol",
+    "early_stopping": "the validation score stopped improving by tol",
+    "learning_rate": "the adaptive learning rate became too small",
+    "converged": "the full-batch optimizer met its tolerance",
+    "max_fun": "max_fun evaluations of the loss were made",
+    "line_search": "the full-batch optimizer could not lower the loss any further",
+    "callback": "a callback asked for it",
+}

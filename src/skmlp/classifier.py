@@ -1,0 +1,440 @@
+"""Multilayer perceptron for classification."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+from sklearn.base import ClassifierMixin
+from sklearn.utils import column_or_1d, compute_class_weight, compute_sample_weight
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+
+from ._base import BaseMLP, has_partial_fit
+from ._constraints import CLASSIFIER_CONSTRAINTS, CONSTRAINTS
+from ._task import CallbackView
+
+
+class MLPClassifier(ClassifierMixin, BaseMLP):
+    """Multilayer perceptron classifier.
+
+    Binary and multilabel problems have logistic outputs, multiclass ones a softmax; the loss is
+    the cross-entropy. Parameters have scikit-learn's names, defaults and meaning where
+    `sklearn.neural_network.MLPClassifier` has them, with ``optimizer`` in place of ``solver``.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or sequence of int, default=(100,)
+        Units of each hidden layer. An empty sequence is a linear model.
+    activation : str or sequence of str, default="relu"
+        Activation of the hidden layers, or one per layer: "identity", "logistic", "tanh", "relu",
+        "leaky_relu", "elu", "selu", "gelu", "silu", "mish" or "softplus".
+    class_weight : dict, list of dict, "balanced" or None, default=None
+        Weights of the classes, multiplied into the sample weights; "balanced" gives every class
+        the same total. A list has a dict per label, for multilabel problems. The validation loss
+        and score do not use them.
+    label_smoothing : float, default=0.0
+        ε: targets become (1 - ε) times themselves plus ε spread evenly over the classes
+        (Szegedy et al. 2016). Validation uses plain targets.
+    negative_slope : float, default=0.01
+        Slope of "leaky_relu" below zero.
+    initialization : str or callable, default="auto"
+        Starting weights. With fan_in and fan_out a layer's widths: "glorot_uniform",
+        "glorot_normal" (variance 2/(fan_in + fan_out)), "he_uniform", "he_normal" (2/fan_in, for
+        leaky_relu divided by 1 + slope²), "he_uniform_fan_out", "he_normal_fan_out" (2/fan_out),
+        "lecun_uniform", "lecun_normal" (1/fan_in), "orthogonal", "sklearn" and "torch" (what
+        those libraries do, biases included) and "lisa_sigmoid" (four times Glorot's bound).
+        "auto" looks at the activation that the layer feeds: He for the ReLU family, LeCun for
+        selu, Glorot otherwise. A callable gets ``((fan_in, fan_out), rng)``, with a
+        `numpy.random.Generator`, and returns the weights or a pair (weights, biases).
+    optimizer : str, torch.optim.Optimizer class or functools.partial of one, default="adam"
+        "adam", "adamw", "nadam", "adamax", "radam", "rmsprop", "adagrad", "adadelta", "sgd", or
+        "lbfgs", which works on all rows at once. A class is called with the parameters and
+        ``lr=learning_rate_init``.
+    alpha : float, default=0.0001
+        Strength of the penalty on the weights (not the biases). It is divided by the number of
+        rows of a batch (their sum of weights), as scikit-learn's MLP divides it.
+    l1_ratio : float, default=0.0
+        Mix of the penalty, alpha·(l1_ratio·|W|₁ + (1 - l1_ratio)/2·|W|²), as in ElasticNet. With
+        "lbfgs" weights become exactly zero; other optimizers follow a subgradient.
+    weight_decay : float or "auto", default="auto"
+        Decoupled decay: each step multiplies the weights (not the biases) by
+        1 - learning rate · weight_decay, whatever the optimizer. "auto" is 0.01 for "adamw", as in
+        torch, and 0 otherwise.
+    dropout : float or sequence of float, default=0.0
+        Probability that a hidden unit's output is dropped in training, or one per hidden layer.
+    max_grad_norm : float, default=None
+        Gradients whose norm, over all layers, is larger are scaled down to it.
+    max_grad_value : float, default=None
+        Entries of the gradients are cut to [-max_grad_value, max_grad_value].
+    batch_size : int or "auto", default="auto"
+        Rows per step; "auto" is min(200, n_samples). "lbfgs" uses all rows.
+    learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
+        How the rate changes, with every optimizer (scikit-learn: "sgd" only). "invscaling":
+        learning_rate_init / (t_ + 1)^power_t after each epoch. "adaptive": divided by 5 whenever
+        training would stop for want of improvement, down to 1e-6.
+    learning_rate_init : float, default=0.001
+        The (first) learning rate. "adadelta" is meant for about 1.
+    power_t : float, default=0.5
+        Exponent of "invscaling".
+    max_iter : int, default=200
+        Most epochs, or iterations of "lbfgs".
+    shuffle : bool, default=True
+        Whether rows are in a new order every epoch.
+    random_state : int, RandomState instance or None, default=None
+        Decides starting weights, row order, dropout and the validation split. None draws fresh
+        entropy; global generators are never used nor changed.
+    tol : float, default=1e-4
+        Smallest improvement that counts; for "lbfgs" the largest gradient entry at the end.
+    verbose : bool or int, default=False
+        Whether to print the loss of each epoch.
+    warm_start : bool, default=False
+        Whether ``fit`` starts from the weights of the last fit.
+    momentum : float, default=0.9
+        Momentum of "sgd".
+    nesterovs_momentum : bool, default=True
+        Whether "sgd" uses Nesterov's momentum.
+    early_stopping : bool, default=False
+        Whether to stop when the validation score no longer improves, and return to the best
+        weights. The score is the accuracy (multilabel: of whole rows), on ``validation_fraction`` of the rows or on ``X_val``.
+    validation_fraction : float, default=0.1
+        Share of the rows that ``early_stopping`` holds out,
+        with the proportions of the classes where their counts allow it.
+    beta_1, beta_2 : float, default=0.9, 0.999
+        Decay rates of the moments, for "adam", "adamw", "nadam", "adamax" and "radam".
+    epsilon : float, default=1e-8
+        Numerical stability of the same optimizers; "rmsprop", "adagrad" and "adadelta" keep
+        torch's defaults.
+    n_iter_no_change : int or inf, default=10
+        Epochs without an improvement by ``tol`` before training stops.
+    max_fun : int, default=15000
+        Most evaluations of the loss by "lbfgs".
+    device : str, default="cpu"
+        "cpu", "cuda", "cuda:N", "mps", or "auto" for the best that is there. Small networks are
+        faster on the CPU.
+    dtype : {"auto", "float32", "float64"} or NumPy dtype, default="auto"
+        Precision of the arithmetic. "auto" is that of X on the CPU (integers count as float64),
+        float32 on accelerators.
+    callbacks : list of skorch callbacks, default=None
+        Called during training as `skorch` documents; the given objects are copied, not changed.
+        A callback that raises KeyboardInterrupt ends the training.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels, sorted; for multilabel problems the columns' numbers.
+    coefs_ : list of ndarray of shape (fan_in, fan_out)
+        Weights of each layer.
+    intercepts_ : list of ndarray of shape (fan_out,)
+        Biases of each layer.
+    loss_ : float
+        Training loss of the last epoch, penalty included.
+    loss_curve_ : list of float
+        Training loss of every epoch.
+    best_loss_ : float or None
+        Lowest training loss; None with ``early_stopping``.
+    validation_loss_curve_ : list of float or None
+        Loss on the validation rows after every epoch, without penalty.
+    validation_scores_ : list of float or None
+        Score on the validation rows after every epoch.
+    best_validation_score_ : float or None
+        Best of them; None without ``early_stopping``.
+    stopping_reason_ : str
+        Why training ended: "max_iter", "no_improvement" (of the training loss), "early_stopping"
+        (the validation score), "learning_rate" (adaptive, too small), "callback"; for "lbfgs"
+        "converged", "max_fun" or "line_search" (no lower loss was found).
+    n_iter_ : int
+        Epochs of the last call, or iterations of "lbfgs".
+    t_ : int
+        Rows that training has gone through.
+    n_layers_ : int
+        Layers, input and output included.
+    n_outputs_ : int
+        Outputs of the network.
+    out_activation_ : str
+        Output activation.
+    n_features_in_ : int
+        Columns of X.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, where X had names.
+
+    See Also
+    --------
+    MLPRegressor : The same for regression.
+    sklearn.svm.SVC : Kernel classifier, for comparison (``python -m skmlp compare``).
+
+    References
+    ----------
+    Glorot & Bengio (2010), "Understanding the difficulty of training deep feedforward neural
+    networks". He et al. (2015), arXiv:1502.01852. Kingma & Ba (2014), arXiv:1412.6980.
+    Loshchilov & Hutter (2019), arXiv:1711.05101.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_circles
+    >>> from skmlp import MLPClassifier
+    >>> X, y = make_circles(400, noise=0.1, factor=0.5, random_state=0)
+    >>> model = MLPClassifier((16,), learning_rate_init=0.02, random_state=0).fit(X, y)
+    >>> bool(model.score(X, y) > 0.98)
+    True
+    >>> model.predict([[0.0, 0.0], [1.0, 0.0]])
+    array([1, 0])
+    """
+
+    _parameter_constraints = {**CONSTRAINTS, **CLASSIFIER_CONSTRAINTS}
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(100,),
+        activation="relu",
+        *,
+        class_weight=None,
+        label_smoothing=0.0,
+        negative_slope=0.01,
+        initialization="auto",
+        optimizer="adam",
+        alpha=0.0001,
+        l1_ratio=0.0,
+        weight_decay="auto",
+        dropout=0.0,
+        max_grad_norm=None,
+        max_grad_value=None,
+        batch_size="auto",
+        learning_rate="constant",
+        learning_rate_init=0.001,
+        power_t=0.5,
+        max_iter=200,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        verbose=False,
+        warm_start=False,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        n_iter_no_change=10,
+        max_fun=15000,
+        device="cpu",
+        dtype="auto",
+        callbacks=None,
+    ):
+        self._set_parameters(locals())
+
+    @available_if(has_partial_fit)
+    def partial_fit(self, X, y, sample_weight=None, classes=None):
+        """Train one epoch on these rows, going on where the last call stopped.
+
+        The optimizer's state and the random streams are kept from call to call: n calls with the
+        same rows give what ``fit`` with ``max_iter=n`` gives.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+            Training rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Class labels or an indicator matrix.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row in its batch's mean loss.
+        classes : array-like of shape (n_classes,), default=None
+            All labels that will ever be seen; needed in the first call (not for multilabel ``y``).
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If the first call lacks ``classes``, or a label is not among them.
+        """
+        return self._partial_fit(X, y, sample_weight, classes)
+
+    def decision_function(self, X):
+        """Logits of the rows of X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) for two classes, else (n_samples, n_classes)
+            For two classes, the log-odds of ``classes_[1]``.
+        """
+        logits = self._logits(X)
+        return logits[:, 0] if self._is_binary() else logits
+
+    def predict_proba(self, X):
+        """Probabilities of the classes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Columns as in ``classes_``; for multilabel problems the probability of each label.
+        """
+        return self._probabilities(self._logits(X))
+
+    def predict_log_proba(self, X):
+        """Logarithms of the probabilities of the classes, computed from the logits.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Finite even where ``predict_proba`` rounds to zero.
+        """
+        logits = self._logits(X)
+        if self._is_binary():
+            return -np.logaddexp(0, np.hstack([logits, -logits]))
+        if self._multilabel:
+            return -np.logaddexp(0, -logits)
+        return logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
+
+    # What the base class asks for
+
+    def _check_y(self, y) -> np.ndarray:
+        y = y.toarray() if scipy.sparse.issparse(y) else y
+        check_classification_targets(y)
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        if y.ndim == 2 and type_of_target(y) != "multilabel-indicator":
+            raise ValueError(
+                "y with several columns must be a multilabel indicator of 0 and 1; got "
+                f"{type_of_target(y)!r}. Fit one classifier per column with MultiOutputClassifier."
+            )
+        return y
+
+    def _start_targets(self, y: np.ndarray, classes: Any) -> None:
+        self._multilabel = y.ndim == 2
+        if self._multilabel:
+            self.classes_ = np.arange(y.shape[1])
+        else:
+            self.classes_ = np.unique(y if classes is None else np.asarray(classes))
+        n_classes = len(self.classes_)
+        self.n_outputs_ = 1 if n_classes == 2 and not self._multilabel else n_classes
+
+    def _partial_fit(self, X, y, sample_weight=None, classes=None):
+        first = not hasattr(self, "classes_")
+        if first and classes is None and np.ndim(y) != 2 and not scipy.sparse.issparse(y):
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        if (
+            not first
+            and classes is not None
+            and not np.array_equal(self.classes_, np.unique(classes))
+        ):
+            raise ValueError(
+                f"`classes={classes!r}` is not the same as on last call to partial_fit, was: "
+                f"{self.classes_!r}"
+            )
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight='balanced' needs all rows at once: for partial_fit compute the "
+                "weights with sklearn.utils.compute_class_weight and give them as a dict."
+            )
+        return super()._partial_fit(X, y, sample_weight, classes)
+
+    def _targets(self, y: np.ndarray, name: str = "y") -> np.ndarray:
+        if self._multilabel != (y.ndim == 2) or (y.ndim == 2 and y.shape[1] != len(self.classes_)):
+            raise ValueError(
+                f"{name} has shape {y.shape}, but the classifier was fitted for "
+                + (f"{len(self.classes_)} labels." if self._multilabel else "one label per row.")
+            )
+        if self._multilabel:
+            return (y != 0).astype(np.float64)
+        codes = self._codes(y, name)
+        if self._is_binary():
+            return codes[:, None].astype(np.float64)
+        return np.eye(len(self.classes_))[codes]
+
+    def _codes(self, y: np.ndarray, name: str) -> np.ndarray:
+        codes = np.searchsorted(self.classes_, y).clip(max=len(self.classes_) - 1)
+        unknown = self.classes_[codes] != y
+        if unknown.any():
+            raise ValueError(
+                f"{name} has classes that were not seen before: {np.unique(y[unknown])!r}; "
+                f"the known classes are {self.classes_!r}."
+            )
+        return codes
+
+    def _training_targets(self, targets: np.ndarray) -> np.ndarray:
+        smoothing = self.label_smoothing
+        if not smoothing or len(self.classes_) == 1:
+            return targets
+        n_classes = targets.shape[1] if self._loss_name() == "log_loss" else 2
+        return (1.0 - smoothing) * targets + smoothing / n_classes
+
+    def _training_weights(self, y: np.ndarray, sample_weight: np.ndarray | None):
+        if self.class_weight is None:
+            return sample_weight
+        if self._multilabel:
+            by_class = compute_sample_weight(self.class_weight, y)
+        else:
+            present = np.unique(y)
+            weights = compute_class_weight(
+                self._known_class_weight(), classes=present, y=y, sample_weight=sample_weight
+            )
+            by_class = weights[np.searchsorted(present, y)]
+        total = by_class if sample_weight is None else by_class * sample_weight
+        if (total < 0).any() or not total.any():
+            raise ValueError(
+                "The 'class_weight' parameter of MLPClassifier must give weights of at least zero, "
+                f"not all zero. Got {self.class_weight!r} instead."
+            )
+        return total
+
+    def _known_class_weight(self):
+        """The class weights; a batch of partial_fit need not have every class."""
+        if not isinstance(self.class_weight, dict):
+            return self.class_weight
+        unknown = [label for label in self.class_weight if label not in self.classes_]
+        if unknown:
+            raise ValueError(
+                f"The 'class_weight' parameter of MLPClassifier has weights for {unknown!r}, but "
+                f"the classes are {self.classes_!r}."
+            )
+        return self.class_weight
+
+    def _stratification(self, y: np.ndarray) -> np.ndarray | None:
+        return None if self._multilabel else y
+
+    def _is_binary(self) -> bool:
+        return len(self.classes_) == 2 and not self._multilabel
+
+    def _loss_name(self) -> str:
+        return "binary_log_loss" if self._multilabel or self._is_binary() else "log_loss"
+
+    def _score_name(self) -> str:
+        return "subset_accuracy" if self._loss_name() == "binary_log_loss" else "accuracy"
+
+    def _decode(self, logits: np.ndarray) -> np.ndarray:
+        if self._multilabel:
+            return (logits > 0).astype(int)
+        if self._is_binary():
+            return self.classes_[(logits[:, 0] > 0).astype(int)]
+        return self.classes_[logits.argmax(axis=1)]
+
+    def _probabilities(self, logits: np.ndarray) -> np.ndarray:
+        mean = self._mean(logits)
+        return np.hstack([1 - mean, mean]) if self._is_binary() else mean
+
+    def _callback_view(self) -> CallbackView:
+        return CallbackView(
+            self.callbacks, self._decode, self._probabilities, "classifier", self.classes_
+        )
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

@@ -1,0 +1,1 @@
+"""The stacked network: layers, activations, starting weights, losses."""

@@ -1,0 +1,75 @@
+"""Losses: how far logits z are from targets t, and the gradient in z.
+
+Shapes: z and t are (K, B, m) for K networks, B rows and m outputs. Every loss is summed over
+the outputs, so that the gradient in z of one row is what `delta` gives; scikit-learn's MLP
+trains with the same gradients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+# Below this many classes a softmax over the last axis runs row by row without vector
+# instructions; laid out classes first it is 2 (K = 1) to 12 (K = 120) times faster. Measured
+# on 64 x 10 and 32 x 2 blocks.
+_FEW_CLASSES = 32
+
+
+@dataclass(frozen=True)
+class Loss:
+    """One loss.
+
+    Attributes
+    ----------
+    out_activation : str
+        Name of the output activation, as in scikit-learn's ``out_activation_``.
+    per_row : callable
+        ``per_row(z, t)``: the loss of each row, shape (K, B).
+    delta : callable
+        ``delta(z, t)``: its gradient in z, a new tensor (K, B, m).
+    mean : callable
+        ``mean(z)``: what the network predicts, probabilities or expected values (K, B, m).
+    """
+
+    out_activation: str
+    per_row: Callable[[Tensor, Tensor], Tensor]
+    delta: Callable[[Tensor, Tensor], Tensor]
+    mean: Callable[[Tensor], Tensor]
+
+
+def _softmax(z: Tensor) -> Tensor:
+    if z.shape[-1] > _FEW_CLASSES or z.device.type != "cpu":
+        return torch.softmax(z, -1)
+    return torch.softmax(z.mT.contiguous(), -2).mT
+
+
+def _log_loss(z: Tensor, t: Tensor) -> Tensor:
+    return torch.logsumexp(z, -1) * t.sum(-1) - (z * t).sum(-1)
+
+
+def _binary_log_loss(z: Tensor, t: Tensor) -> Tensor:
+    # -t log p - (1 - t) log(1 - p) with p = 1 / (1 + exp(-z)), from z itself
+    return (z.clamp(min=0) - z * t + torch.log1p(torch.exp(-z.abs()))).sum(-1)
+
+
+def _squared_error(z: Tensor, t: Tensor) -> Tensor:
+    return 0.5 * (z - t).square_().sum(-1)
+
+
+def _poisson(z: Tensor, t: Tensor) -> Tensor:
+    # half the deviance with a log link: t log(t / μ) - t + μ, μ = exp(z)
+    return (torch.xlogy(t, t) - t * z - t + torch.exp(z)).sum(-1)
+
+
+LOSSES: dict[str, Loss] = {
+    "log_loss": Loss("softmax", _log_loss, lambda z, t: _softmax(z).sub_(t), _softmax),
+    "binary_log_loss": Loss(
+        "logistic", _binary_log_loss, lambda z, t: torch.sigmoid(z).sub_(t), torch.sigmoid
+    ),
+    "squared_error": Loss("identity", _squared_error, torch.sub, lambda z: z),
+    "poisson": Loss("exp", _poisson, lambda z, t: torch.exp(z).sub_(t), torch.exp),
+}

@@ -1,0 +1,221 @@
+"""K multilayer perceptrons of one shape, as tensors with a leading axis K."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .activations import ACTIVATIONS, Activation
+from .forward import logits_in_parts
+from .losses import LOSSES, Loss
+
+
+class Blocks:
+    """The arrays of K networks in one piece of memory, layer after layer.
+
+    ``flat`` holds all weights, then all biases. ``weights[l]`` is a view (K, fan_in, fan_out),
+    ``biases[l]`` a view (K, 1, fan_out). One block per layer rather than one row per network:
+    batched products write into a contiguous block several times faster, and whatever is equal
+    for all networks is one operation over ``flat``. Parameters, gradients and optimizer
+    directions share this form.
+    """
+
+    def __init__(self, n_networks: int, layer_sizes: Sequence[int], like: Tensor):
+        self.layer_sizes = tuple(layer_sizes)
+        shapes = list(pairwise(self.layer_sizes))
+        n_weights = n_networks * sum(i * o for i, o in shapes)
+        n_biases = n_networks * sum(o for _, o in shapes)
+        self.flat = like.new_zeros(n_weights + n_biases)
+        self.flat_weights = self.flat[:n_weights]
+        self.weights = _views(self.flat_weights, [(n_networks, i, o) for i, o in shapes])
+        self.biases = _views(self.flat[n_weights:], [(n_networks, 1, o) for _, o in shapes])
+
+    @property
+    def all(self) -> list[Tensor]:
+        return [*self.weights, *self.biases]
+
+    @property
+    def n_networks(self) -> int:
+        return self.weights[0].shape[0]
+
+    def take(self, rows: Sequence[int]) -> Blocks:
+        """A copy that keeps the networks ``rows``."""
+        kept = Blocks(len(rows), self.layer_sizes, self.flat)
+        index = torch.as_tensor(rows, device=self.flat.device)
+        for new, old in zip(kept.all, self.all, strict=True):
+            new.copy_(old.index_select(0, index))
+        return kept
+
+    def set_network(self, k: int, coefs: Sequence, intercepts: Sequence) -> None:
+        for block, values in zip(self.all, [*coefs, *intercepts], strict=True):
+            block[k] = torch.as_tensor(np.asarray(values)).to(block)
+
+    def network(self, k: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Weights (fan_in, fan_out) and biases (fan_out,) of network k, as new arrays."""
+        coefs = [w[k].detach().cpu().numpy().copy() for w in self.weights]
+        return coefs, [b[k, 0].detach().cpu().numpy().copy() for b in self.biases]
+
+
+def per_network(values: np.ndarray, like: Tensor) -> Tensor:
+    """One number per network as a tensor (K, 1, 1)."""
+    return torch.as_tensor(values, dtype=like.dtype, device=like.device).view(-1, 1, 1)
+
+
+def sum_per_network(blocks: Sequence[Tensor]) -> Tensor:
+    """Sum of all entries of each network, shape (K,)."""
+    return torch.stack([block.sum((1, 2)) for block in blocks]).sum(0)
+
+
+def _views(flat: Tensor, shapes: list[tuple[int, ...]]) -> list[Tensor]:
+    sizes = [int(np.prod(shape)) for shape in shapes]
+    return [part.view(shape) for part, shape in zip(flat.split(sizes), shapes, strict=True)]
+
+
+class StackedMLP(torch.nn.Module):
+    """K networks: x -> f(x W + b) -> … -> logits.
+
+    Parameters
+    ----------
+    n_networks : int
+        K.
+    layer_sizes : sequence of int
+        Widths from the input to the output, (d, hidden…, m).
+    activations : sequence of str
+        One key of `ACTIVATIONS` per hidden layer.
+    loss : str
+        A key of `LOSSES`.
+    negative_slope : float
+        Slope of leaky_relu below zero.
+
+    Notes
+    -----
+    Gradients are derived by hand: for these layers they take four operations a layer, and a
+    small network's step costs little more than the operations' overhead, which autograd doubles.
+    """
+
+    def __init__(
+        self,
+        n_networks: int,
+        layer_sizes: Sequence[int],
+        activations: Sequence[str],
+        loss: str,
+        *,
+        negative_slope: float = 0.01,
+        dtype: torch.dtype = torch.float32,
+        device: str | torch.device = "cpu",
+    ):
+        super().__init__()
+        self.activation_functions: list[Activation] = [ACTIVATIONS[name] for name in activations]
+        self.loss: Loss = LOSSES[loss]
+        self.negative_slope = negative_slope
+        like = torch.empty(0, dtype=dtype, device=device)
+        self.gradients = Blocks(n_networks, layer_sizes, like)
+        self.set_blocks(Blocks(n_networks, layer_sizes, like))
+
+    def set_blocks(self, blocks: Blocks) -> None:
+        """Make ``blocks`` the parameters; gradients get the same number of networks."""
+        self.blocks = blocks
+        if self.gradients.n_networks != blocks.n_networks:
+            self.gradients = Blocks(blocks.n_networks, blocks.layer_sizes, blocks.flat)
+        # Registered layer by layer, so that state_dict, checkpoints and callbacks see usual names.
+        self.weights = _parameters(blocks.weights, self.gradients.weights)
+        self.biases = _parameters(blocks.biases, self.gradients.biases)
+        self._transposed = [w.mT for w in blocks.weights]
+        self._buffers_of: dict[int, _WorkSpace] = {}
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (K, B, m) of rows x, (K, B, d) or (B, d); dropout is off."""
+        blocks = self.blocks
+        h = x if x.dim() == 3 else x.expand(blocks.n_networks, *x.shape)
+        last = len(blocks.weights) - 1
+        for i, (w, b) in enumerate(zip(blocks.weights, blocks.biases, strict=True)):
+            h = torch.baddbmm(b, h, w)
+            if i < last:
+                h = self.activation_functions[i].forward(h, self.negative_slope)
+        return h
+
+    def logits_of(self, k: int, X) -> Tensor:
+        """Logits (n, m) of network k alone, for rows (n, d)."""
+        weights = [w[k] for w in self.blocks.weights]
+        biases = [b[k, 0] for b in self.blocks.biases]
+        return logits_in_parts(X, weights, biases, self.activation_functions, self.negative_slope)
+
+    def compute_gradients(
+        self,
+        x: Tensor,
+        targets: Tensor,
+        scale: float | Tensor,
+        masks: Sequence[Tensor | None] | None = None,
+    ) -> Tensor:
+        """Write Σ_rows scale · ∂loss/∂(W, b) into ``gradients``; return the logits.
+
+        Parameters
+        ----------
+        x : Tensor of shape (K, B, d)
+        targets : Tensor of shape (K, B, m)
+        scale : float or Tensor of shape (K, B, 1)
+            Weight of each row in the batch's loss; 0 for rows that only fill the batch up.
+        masks : sequence of (Tensor of shape (K, B, width) or None), optional
+            Dropout: what each hidden layer's output is multiplied by.
+
+        Returns
+        -------
+        Tensor of shape (K, B, m)
+        """
+        space = self._work_space(x.shape[1])
+        masks = masks or space.no_masks
+        logits, inputs, saved = self._forward_saving(x, masks, space)
+        delta = self.loss.delta(logits, targets).mul_(scale)
+        self._backward(delta, inputs, saved, masks, space)
+        return logits
+
+    def _forward_saving(self, x, masks, space):
+        blocks, slope = self.blocks, self.negative_slope
+        inputs, saved, h = [x], [], x
+        for i, activation in enumerate(self.activation_functions):
+            z = torch.baddbmm(blocks.biases[i], h, blocks.weights[i], out=space.hidden[i])
+            h = activation.forward(z, slope)
+            saved.append(h if activation.saves_output else z)
+            if masks[i] is not None:
+                h = h * masks[i]
+            inputs.append(h)
+        return torch.baddbmm(blocks.biases[-1], h, blocks.weights[-1]), inputs, saved
+
+    def _backward(self, delta, inputs, saved, masks, space):
+        gradients, slope = self.gradients, self.negative_slope
+        for i in range(len(inputs) - 1, -1, -1):
+            torch.bmm(inputs[i].mT, delta, out=gradients.weights[i])
+            torch.sum(delta, 1, keepdim=True, out=gradients.biases[i])
+            if i:
+                delta = torch.bmm(delta, self._transposed[i], out=space.deltas[i - 1])
+                if masks[i - 1] is not None:
+                    delta.mul_(masks[i - 1])
+                delta = self.activation_functions[i - 1].backward(delta, saved[i - 1], slope)
+
+    def _work_space(self, n_rows: int) -> _WorkSpace:
+        space = self._buffers_of.get(n_rows)
+        if space is None:
+            space = self._buffers_of[n_rows] = _WorkSpace(self.blocks, n_rows)
+        return space
+
+
+class _WorkSpace:
+    """Memory for the hidden layers of one batch size, used again at every step."""
+
+    def __init__(self, blocks: Blocks, n_rows: int):
+        widths = blocks.layer_sizes[1:-1]
+        shapes = [(blocks.n_networks, n_rows, width) for width in widths]
+        self.hidden = [blocks.flat.new_empty(shape) for shape in shapes]
+        self.deltas = [blocks.flat.new_empty(shape) for shape in shapes]
+        self.no_masks = [None] * len(widths)
+
+
+def _parameters(blocks: list[Tensor], gradients: list[Tensor]) -> torch.nn.ParameterList:
+    parameters = [torch.nn.Parameter(block, requires_grad=False) for block in blocks]
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        parameter.grad = gradient
+    return torch.nn.ParameterList(parameters)

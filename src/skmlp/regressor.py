@@ -1,0 +1,273 @@
+"""Multilayer perceptron for regression."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+from sklearn.base import RegressorMixin
+from sklearn.utils import column_or_1d
+from sklearn.utils.metaestimators import available_if
+
+from ._base import BaseMLP, has_partial_fit
+from ._constraints import CONSTRAINTS, REGRESSOR_CONSTRAINTS
+from ._task import CallbackView
+
+
+class MLPRegressor(RegressorMixin, BaseMLP):
+    """Multilayer perceptron regressor, for one or several outputs.
+
+    Parameters have scikit-learn's names, defaults and meaning where
+    `sklearn.neural_network.MLPRegressor` has them, with ``optimizer`` in place of ``solver``.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or sequence of int, default=(100,)
+        Units of each hidden layer. An empty sequence is a linear model.
+    activation : str or sequence of str, default="relu"
+        Activation of the hidden layers, or one per layer: "identity", "logistic", "tanh", "relu",
+        "leaky_relu", "elu", "selu", "gelu", "silu", "mish" or "softplus".
+    loss : {"squared_error", "poisson"}, default="squared_error"
+        Half the squared error, or half the Poisson deviance with a log link (needs y >= 0), each
+        summed over the outputs. (scikit-learn's MLP has the same gradients, and reports the mean
+        over the outputs.)
+    negative_slope : float, default=0.01
+        Slope of "leaky_relu" below zero.
+    initialization : str or callable, default="auto"
+        Starting weights. With fan_in and fan_out a layer's widths: "glorot_uniform",
+        "glorot_normal" (variance 2/(fan_in + fan_out)), "he_uniform", "he_normal" (2/fan_in, for
+        leaky_relu divided by 1 + slope²), "he_uniform_fan_out", "he_normal_fan_out" (2/fan_out),
+        "lecun_uniform", "lecun_normal" (1/fan_in), "orthogonal", "sklearn" and "torch" (what
+        those libraries do, biases included) and "lisa_sigmoid" (four times Glorot's bound).
+        "auto" looks at the activation that the layer feeds: He for the ReLU family, LeCun for
+        selu, Glorot otherwise. A callable gets ``((fan_in, fan_out), rng)``, with a
+        `numpy.random.Generator`, and returns the weights or a pair (weights, biases).
+    optimizer : str, torch.optim.Optimizer class or functools.partial of one, default="adam"
+        "adam", "adamw", "nadam", "adamax", "radam", "rmsprop", "adagrad", "adadelta", "sgd", or
+        "lbfgs", which works on all rows at once. A class is called with the parameters and
+        ``lr=learning_rate_init``.
+    alpha : float, default=0.0001
+        Strength of the penalty on the weights (not the biases). It is divided by the number of
+        rows of a batch (their sum of weights), as scikit-learn's MLP divides it.
+    l1_ratio : float, default=0.0
+        Mix of the penalty, alpha·(l1_ratio·|W|₁ + (1 - l1_ratio)/2·|W|²), as in ElasticNet. With
+        "lbfgs" weights become exactly zero; other optimizers follow a subgradient.
+    weight_decay : float or "auto", default="auto"
+        Decoupled decay: each step multiplies the weights (not the biases) by
+        1 - learning rate · weight_decay, whatever the optimizer. "auto" is 0.01 for "adamw", as in
+        torch, and 0 otherwise.
+    dropout : float or sequence of float, default=0.0
+        Probability that a hidden unit's output is dropped in training, or one per hidden layer.
+    max_grad_norm : float, default=None
+        Gradients whose norm, over all layers, is larger are scaled down to it.
+    max_grad_value : float, default=None
+        Entries of the gradients are cut to [-max_grad_value, max_grad_value].
+    batch_size : int or "auto", default="auto"
+        Rows per step; "auto" is min(200, n_samples). "lbfgs" uses all rows.
+    learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
+        How the rate changes, with every optimizer (scikit-learn: "sgd" only). "invscaling":
+        learning_rate_init / (t_ + 1)^power_t after each epoch. "adaptive": divided by 5 whenever
+        training would stop for want of improvement, down to 1e-6.
+    learning_rate_init : float, default=0.001
+        The (first) learning rate. "adadelta" is meant for about 1.
+    power_t : float, default=0.5
+        Exponent of "invscaling".
+    max_iter : int, default=200
+        Most epochs, or iterations of "lbfgs".
+    shuffle : bool, default=True
+        Whether rows are in a new order every epoch.
+    random_state : int, RandomState instance or None, default=None
+        Decides starting weights, row order, dropout and the validation split. None draws fresh
+        entropy; global generators are never used nor changed.
+    tol : float, default=1e-4
+        Smallest improvement that counts; for "lbfgs" the largest gradient entry at the end.
+    verbose : bool or int, default=False
+        Whether to print the loss of each epoch.
+    warm_start : bool, default=False
+        Whether ``fit`` starts from the weights of the last fit.
+    momentum : float, default=0.9
+        Momentum of "sgd".
+    nesterovs_momentum : bool, default=True
+        Whether "sgd" uses Nesterov's momentum.
+    early_stopping : bool, default=False
+        Whether to stop when the validation score no longer improves, and return to the best
+        weights. The score is R², on ``validation_fraction`` of the rows or on ``X_val``.
+    validation_fraction : float, default=0.1
+        Share of the rows that ``early_stopping`` holds out.
+    beta_1, beta_2 : float, default=0.9, 0.999
+        Decay rates of the moments, for "adam", "adamw", "nadam", "adamax" and "radam".
+    epsilon : float, default=1e-8
+        Numerical stability of the same optimizers; "rmsprop", "adagrad" and "adadelta" keep
+        torch's defaults.
+    n_iter_no_change : int or inf, default=10
+        Epochs without an improvement by ``tol`` before training stops.
+    max_fun : int, default=15000
+        Most evaluations of the loss by "lbfgs".
+    device : str, default="cpu"
+        "cpu", "cuda", "cuda:N", "mps", or "auto" for the best that is there. Small networks are
+        faster on the CPU.
+    dtype : {"auto", "float32", "float64"} or NumPy dtype, default="auto"
+        Precision of the arithmetic. "auto" is that of X on the CPU (integers count as float64),
+        float32 on accelerators.
+    callbacks : list of skorch callbacks, default=None
+        Called during training as `skorch` documents; the given objects are copied, not changed.
+        A callback that raises KeyboardInterrupt ends the training.
+
+    Attributes
+    ----------
+    coefs_ : list of ndarray of shape (fan_in, fan_out)
+        Weights of each layer.
+    intercepts_ : list of ndarray of shape (fan_out,)
+        Biases of each layer.
+    loss_ : float
+        Training loss of the last epoch, penalty included.
+    loss_curve_ : list of float
+        Training loss of every epoch.
+    best_loss_ : float or None
+        Lowest training loss; None with ``early_stopping``.
+    validation_loss_curve_ : list of float or None
+        Loss on the validation rows after every epoch, without penalty.
+    validation_scores_ : list of float or None
+        Score on the validation rows after every epoch.
+    best_validation_score_ : float or None
+        Best of them; None without ``early_stopping``.
+    stopping_reason_ : str
+        Why training ended: "max_iter", "no_improvement" (of the training loss), "early_stopping"
+        (the validation score), "learning_rate" (adaptive, too small), "callback"; for "lbfgs"
+        "converged", "max_fun" or "line_search" (no lower loss was found).
+    n_iter_ : int
+        Epochs of the last call, or iterations of "lbfgs".
+    t_ : int
+        Rows that training has gone through.
+    n_layers_ : int
+        Layers, input and output included.
+    n_outputs_ : int
+        Outputs of the network.
+    out_activation_ : str
+        Output activation.
+    n_features_in_ : int
+        Columns of X.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, where X had names.
+
+    See Also
+    --------
+    MLPClassifier : The same for classification.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmlp import MLPRegressor
+    >>> X = np.linspace(-3, 3, 300)[:, None]
+    >>> y = np.sin(X[:, 0])
+    >>> model = MLPRegressor((32,), activation="tanh", optimizer="lbfgs", random_state=0)
+    >>> bool(model.fit(X, y).score(X, y) > 0.99)
+    True
+    """
+
+    _parameter_constraints = {**CONSTRAINTS, **REGRESSOR_CONSTRAINTS}
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(100,),
+        activation="relu",
+        *,
+        loss="squared_error",
+        negative_slope=0.01,
+        initialization="auto",
+        optimizer="adam",
+        alpha=0.0001,
+        l1_ratio=0.0,
+        weight_decay="auto",
+        dropout=0.0,
+        max_grad_norm=None,
+        max_grad_value=None,
+        batch_size="auto",
+        learning_rate="constant",
+        learning_rate_init=0.001,
+        power_t=0.5,
+        max_iter=200,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        verbose=False,
+        warm_start=False,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        n_iter_no_change=10,
+        max_fun=15000,
+        device="cpu",
+        dtype="auto",
+        callbacks=None,
+    ):
+        self._set_parameters(locals())
+
+    @available_if(has_partial_fit)
+    def partial_fit(self, X, y, sample_weight=None):
+        """Train one epoch on these rows, going on where the last call stopped.
+
+        The optimizer's state and the random streams are kept from call to call: n calls with the
+        same rows give what ``fit`` with ``max_iter=n`` gives.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+            Training rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Values.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row in its batch's mean loss.
+
+        Returns
+        -------
+        self : object
+        """
+        return self._partial_fit(X, y, sample_weight)
+
+    # What the base class asks for
+
+    def _check_y(self, y) -> np.ndarray:
+        y = y.toarray() if scipy.sparse.issparse(y) else y
+        y = np.asarray(y, dtype=np.float64)
+        return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+
+    def _start_targets(self, y: np.ndarray, classes: Any) -> None:
+        self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
+
+    def _targets(self, y: np.ndarray, name: str = "y") -> np.ndarray:
+        targets = y.reshape(len(y), -1)
+        if targets.shape[1] != self.n_outputs_:
+            raise ValueError(
+                f"{name} has {targets.shape[1]} outputs, but the regressor was fitted for "
+                f"{self.n_outputs_}."
+            )
+        if self.loss == "poisson" and (targets < 0).any():
+            raise ValueError(
+                f"loss='poisson' needs targets of at least zero; {name} goes down to "
+                f"{targets.min():g}. Use loss='squared_error'."
+            )
+        return targets
+
+    def _loss_name(self) -> str:
+        return self.loss
+
+    def _score_name(self) -> str:
+        return "r2"
+
+    def _decode(self, logits: np.ndarray) -> np.ndarray:
+        mean = self._mean(logits)
+        return mean[:, 0] if self.n_outputs_ == 1 else mean
+
+    def _callback_view(self) -> CallbackView:
+        return CallbackView(self.callbacks, self._decode, None, "regressor")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags

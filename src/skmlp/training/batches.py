@@ -1,0 +1,174 @@
+"""Which rows each network sees at each step, and where they come from.
+
+Every network draws its own order; in a stack all networks take their steps together, and a
+network whose epoch ends goes straight on to its next one, so that none ever waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse
+import torch
+from torch import Tensor
+
+from .._task import Rows
+from ..network.forward import dense_tensor
+
+# Rows are gathered for several steps at once, up to about this many bytes: one gather costs
+# as much as a few small steps' worth of overhead, and beyond the cache it gains nothing.
+_CHUNK_BYTES = 4 << 20
+
+
+class RowOrder:
+    """One network's walk through its n rows in batches, shuffled anew every epoch."""
+
+    def __init__(self, n_rows: int, batch_size: int, shuffle: bool, rng: np.random.Generator):
+        self.n_rows, self.batch_size, self.rng = n_rows, batch_size, rng
+        self.shuffle = shuffle
+        self.n_batches = -(-n_rows // batch_size)
+        self.start_epoch()
+
+    def start_epoch(self) -> None:
+        self.position = 0
+        self._order = self.rng.permutation(self.n_rows) if self.shuffle else np.arange(self.n_rows)
+
+    @property
+    def steps_left(self) -> int:
+        return self.n_batches - self.position
+
+    def take(self, n_steps: int) -> np.ndarray:
+        """Row numbers of the next ``n_steps`` batches; the epoch's last batch may be short."""
+        begin = self.position * self.batch_size
+        self.position += n_steps
+        return self._order[begin : self.position * self.batch_size]
+
+
+@dataclass
+class Chunk:
+    """Some steps' rows of K networks, side by side; every ``batch_size`` rows are one step.
+
+    Attributes
+    ----------
+    X, targets : Tensor of shape (K, r, d) and (K, r, m)
+    scale : Tensor of shape (K, r, 1), or None
+        Each row's weight in its batch's mean; None where it is one over the batch's rows.
+        Zero for rows that only fill a batch up to the width of the others.
+    weight_sums : ndarray of shape (K, steps)
+        Sum of the sample weights of each batch.
+    n_rows : ndarray of shape (K, steps)
+        Rows of each batch, without the filling.
+    """
+
+    X: Tensor
+    targets: Tensor
+    scale: Tensor | None
+    weight_sums: np.ndarray
+    n_rows: np.ndarray
+    batch_size: int
+
+    @property
+    def n_steps(self) -> int:
+        return self.n_rows.shape[1]
+
+    def batches(self) -> list[tuple[Tensor, Tensor, float | Tensor]]:
+        """(x, targets, scale) of each step."""
+        X, targets = (part.split(self.batch_size, 1) for part in (self.X, self.targets))
+        if self.scale is None:
+            scales: Sequence[float | Tensor] = [1.0 / x.shape[1] for x in X]
+        else:
+            scales = self.scale.split(self.batch_size, 1)
+        return list(zip(X, targets, scales, strict=True))
+
+    def mean_losses(self, losses: Tensor) -> list[float]:
+        """Per network, the sum over steps of batch rows times the batch's mean loss.
+
+        Parameters
+        ----------
+        losses : Tensor of shape (K, r)
+        """
+        if self.scale is None:
+            return losses.sum(1).tolist()
+        rows = np.zeros(tuple(losses.shape))
+        for k, lengths in enumerate(self.n_rows):
+            rows[k, : lengths.sum()] = np.repeat(lengths, lengths)
+        shares = torch.from_numpy(rows).to(losses) * self.scale.squeeze(2)
+        return (losses * shares).sum(1).tolist()
+
+
+class RowStore:
+    """The rows of K networks on the device; an array that several networks share is kept once."""
+
+    def __init__(self, rows: Sequence[Rows], dtype: torch.dtype, device: torch.device):
+        self.dtype, self.device = dtype, device
+        self.X, self._X_offsets = _unique_rows([r.X for r in rows], dtype, device)
+        self.targets, self._target_offsets = _unique_rows([r.targets for r in rows], dtype, device)
+        self.weights = [r.weights for r in rows]
+        self.keep(range(len(rows)))
+
+    def keep(self, networks: Sequence[int]) -> None:
+        """Forget the networks that are not listed (their rows stay where they are)."""
+        self._X_offsets = self._X_offsets[list(networks)]
+        self._target_offsets = self._target_offsets[list(networks)]
+        self.weights = [self.weights[k] for k in networks]
+
+    def bytes_per_row(self) -> int:
+        return len(self.weights) * self.X.shape[1] * self.dtype.itemsize
+
+    def chunk(self, orders: Sequence[RowOrder], n_steps: int) -> Chunk:
+        """Take the next ``n_steps`` batches of every network."""
+        taken = [order.take(n_steps) for order in orders]
+        width = max(map(len, taken))
+        filled = np.stack([np.pad(rows, (0, width - len(rows))) for rows in taken])
+        batch = orders[0].batch_size
+        begins = np.arange(0, width, batch)
+        lengths = np.array([np.diff(np.append(begins, len(rows))) for rows in taken])
+        scale, weight_sums = self._scale(taken, begins, width, lengths)
+        return Chunk(
+            X=self._gather(self.X, filled, self._X_offsets),
+            targets=self._gather(self.targets, filled, self._target_offsets),
+            scale=scale,
+            weight_sums=weight_sums,
+            n_rows=lengths,
+            batch_size=batch,
+        )
+
+    def _scale(self, taken, begins, width, lengths):
+        filled_up = any(len(rows) != width for rows in taken)
+        if not filled_up and all(w is None for w in self.weights):
+            return None, lengths.astype(float)
+        scale = np.zeros((len(taken), width))
+        sums = np.empty(lengths.shape)
+        for k, (rows, weights) in enumerate(zip(taken, self.weights, strict=True)):
+            w = np.ones(len(rows)) if weights is None else weights[rows]
+            sums[k] = np.add.reduceat(w, begins)
+            scale[k, : len(rows)] = w / np.repeat(sums[k], lengths[k])
+        tensor = torch.from_numpy(scale).to(self.device, self.dtype)
+        return tensor.unsqueeze(2), sums
+
+    def _gather(self, source, rows: np.ndarray, offsets: np.ndarray) -> Tensor:
+        index = (rows + offsets[:, None]).ravel()
+        if isinstance(source, Tensor):
+            found = source.index_select(0, torch.from_numpy(index).to(self.device))
+        else:
+            found = dense_tensor(source[index], self.dtype, self.device)
+        return found.view(*rows.shape, -1)
+
+
+def chunk_steps(store: RowStore, batch_size: int) -> int:
+    """How many steps' rows to gather at once."""
+    return max(1, _CHUNK_BYTES // max(1, store.bytes_per_row() * batch_size))
+
+
+def _unique_rows(arrays: list, dtype, device):
+    """All different arrays in one, and where each network's rows begin in it."""
+    first = {id(a): a for a in arrays}
+    begins = dict(zip(first, np.cumsum([0, *(a.shape[0] for a in first.values())]), strict=False))
+    offsets = np.array([begins[id(a)] for a in arrays])
+    unique = list(first.values())
+    if any(scipy.sparse.issparse(a) for a in unique):
+        return scipy.sparse.vstack(unique, format="csr"), offsets
+    tensors = [dense_tensor(a, dtype, device) for a in unique]
+    return (tensors[0] if len(tensors) == 1 else torch.cat(tensors)), offsets

@@ -1,0 +1,91 @@
+"""Dropout masks, drawn by each network's own generator.
+
+Masks are drawn for a fixed number of steps at a time, which depends on the network's shape
+alone: a network gets the same masks in a stack as alone, whatever its neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+# Mask entries per draw: enough that a small network draws once an epoch.
+_ENTRIES_PER_DRAW = 1 << 16
+# Masks compare 16 random bits with the probability, which is so rounded to 1/65536: four masks
+# from one 64-bit draw, against one from a float.
+_LEVELS = 1 << 16
+
+
+class DropoutMasks:
+    """Inverted dropout (Srivastava et al. 2014) for K networks: factors 0 or 1/(1 - p).
+
+    Parameters
+    ----------
+    probabilities : sequence of tuple
+        Per network, p of each hidden layer.
+    widths : sequence of int
+        Widths of the hidden layers.
+    batch_size : int
+        B.
+    generators : sequence of numpy.random.Generator
+        One per network.
+    """
+
+    def __init__(
+        self,
+        probabilities: Sequence[Sequence[float]],
+        widths: Sequence[int],
+        batch_size: int,
+        generators: Sequence[np.random.Generator],
+        dtype: torch.dtype,
+        device: torch.device,
+    ):
+        self.thresholds = np.minimum(np.rint(np.array(probabilities) * _LEVELS), _LEVELS - 1)
+        self.widths, self.batch_size, self.generators = widths, batch_size, list(generators)
+        self.dtype, self.device = dtype, device
+        entries = max(1, batch_size * sum(widths))
+        self.steps_per_draw = max(1, _ENTRIES_PER_DRAW // entries)
+        self._step = self.steps_per_draw
+        self._masks: list[Tensor | None] = []
+
+    @property
+    def active(self) -> bool:
+        return bool(self.thresholds.any())
+
+    def keep(self, networks: Sequence[int]) -> None:
+        self.thresholds = self.thresholds[list(networks)]
+        self.generators = [self.generators[k] for k in networks]
+        index = torch.as_tensor(list(networks), device=self.device)
+        self._masks = [None if m is None else m.index_select(0, index) for m in self._masks]
+
+    def next_step(self, n_rows: int) -> list[Tensor | None]:
+        """Masks (K, n_rows, width) of each hidden layer; None for a layer without dropout."""
+        if self._step == self.steps_per_draw:
+            self._masks = [self._draw(i) for i in range(len(self.widths))]
+            self._step = 0
+        step, self._step = self._step, self._step + 1
+        return [None if m is None else m[:, step, :n_rows] for m in self._masks]
+
+    def _draw(self, layer: int) -> Tensor | None:
+        thresholds = self.thresholds[:, layer]
+        if not thresholds.any():
+            return None
+        shape = (self.steps_per_draw, self.batch_size, self.widths[layer])
+        masks = np.ones((len(thresholds), *shape), dtype=np.float32)
+        for mask, threshold, rng in zip(masks, thresholds, self.generators, strict=True):
+            if threshold:
+                np.multiply(_random_levels(rng, shape) >= threshold, _scale(threshold), out=mask)
+        return torch.from_numpy(masks).to(self.device, self.dtype)
+
+
+def _random_levels(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    n = int(np.prod(shape))
+    words = rng.bit_generator.random_raw(-(-n // 4))
+    return words.view(np.uint16)[:n].reshape(shape)
+
+
+def _scale(threshold: float) -> np.float32:
+    return np.float32(_LEVELS / (_LEVELS - threshold))

@@ -1,0 +1,255 @@
+"""The skorch side of training: what callbacks see, when a user gives some.
+
+The loop is ours (`Stack`), because skorch's own takes more than twice a raw loop; a fit without
+callbacks does not come here at all. Here the same loop runs inside a real `skorch.NeuralNet`,
+which records a history and notifies callbacks as skorch documents it.
+"""
+
+from __future__ import annotations
+
+import dis
+import time
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+import sklearn.base
+import torch
+from sklearn.metrics import accuracy_score, r2_score
+from skorch import NeuralNet
+from skorch.callbacks import Callback
+from skorch.dataset import Dataset
+from torch import Tensor
+
+from .._task import TrainingTask
+from ..network.forward import dense_tensor
+from .stack import Stack
+from .validation import Validation
+
+
+class TrainingStopped(Exception):
+    """A callback asked for the end of training."""
+
+
+class StackLoss(torch.nn.Module):
+    """The task's loss, averaged over rows, as a torch criterion."""
+
+    def __init__(self, loss):
+        super().__init__()
+        self.loss = loss
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        return self.loss.per_row(logits, targets).mean()
+
+
+class TrainingEngine(NeuralNet):
+    """One network in training, as a skorch net.
+
+    ``module_`` is the `StackedMLP`, ``optimizer_`` the torch optimizer that trains it, and
+    ``history`` has per epoch ``train_loss``, ``dur``, and with validation rows ``valid_loss``
+    and ``valid_score``, each with ``_best``. Scorers may call ``predict`` and ``predict_proba``.
+    """
+
+    def __init__(self, task: TrainingTask):
+        view = task.callback_view
+        assert view is not None
+        super().__init__(
+            module=torch.nn.Module,
+            criterion=StackLoss,
+            lr=task.learning_rate_init,
+            max_epochs=task.max_iter,
+            batch_size=task.batch_size,
+            train_split=None,
+            callbacks=cloned(view.callbacks),
+            verbose=task.verbose,
+            device=task.device,
+        )
+        self.task_, self.view_ = task, view
+        self.stack_ = Stack([task], observer=self)
+        if view.classes is not None:
+            self.classes_ = view.classes
+
+    # What skorch initializes, here taken from the stack
+
+    @property
+    def _default_callbacks(self):
+        return []
+
+    def initialize_module(self):
+        self.module_ = self.stack_.module
+        return self
+
+    def initialize_criterion(self):
+        self.criterion_ = StackLoss(self.stack_.module.loss)
+        return self
+
+    def initialize_optimizer(self, triggered_directly=None):
+        self.optimizer_ = self.stack_.optimizer.torch_optimizer
+        return self
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.estimator_type = self.view_.estimator_type
+        if tags.estimator_type == "classifier":
+            tags.classifier_tags = sklearn.utils.ClassifierTags()
+        else:
+            tags.regressor_tags = sklearn.utils.RegressorTags()
+        return tags
+
+    # Training
+
+    def run(self) -> Stack:
+        """Train to the end and return the stack with its outcome."""
+        task, (member,) = self.task_, self.stack_.members
+        self.initialize()
+        labels = task.train.labels
+        datasets = {
+            "dataset_train": Dataset(task.train.X, labels),
+            "dataset_valid": _dataset(task.validation),
+        }
+        self.notify("on_train_begin", X=task.train.X, y=labels)
+        try:
+            while not member.progress.stopping_reason and self.stack_.outcomes[0] is None:
+                self._run_epoch(datasets)
+        except TrainingStopped:
+            member.progress.stopping_reason = "callback"
+        self.stack_.restore_best()
+        # callbacks may load other weights here: EarlyStopping(load_best=True) does
+        self.notify("on_train_end", X=task.train.X, y=labels)
+        self.stack_.let_leave()
+        return self.stack_
+
+    def _run_epoch(self, datasets: dict[str, Any]) -> None:
+        start = time.perf_counter()
+        self.notify("on_epoch_begin", **datasets)
+        self._n_batches = 0
+        self.stack_.advance()
+        self.history.record("train_batch_count", self._n_batches)
+        self.stack_.end_epochs()
+        progress = self.stack_.members[0].progress
+        if self.stack_.outcomes[0] is None:
+            self._record("train_loss", progress.loss_curve, lower_is_better=True)
+            if progress.validation_scores:
+                self._record("valid_loss", progress.validation_loss_curve, lower_is_better=True)
+                self._record("valid_score", progress.validation_scores, lower_is_better=False)
+            self.history.record("dur", time.perf_counter() - start)
+            self.notify("on_epoch_end", **datasets)
+
+    def _record(self, name: str, curve: list[float], *, lower_is_better: bool) -> None:
+        sign = 1 if lower_is_better else -1
+        best = all(sign * curve[-1] < sign * earlier for earlier in curve[:-1])
+        self.history.record(name, curve[-1])
+        self.history.record(f"{name}_best", best)
+
+    def notify(self, method_name, **cb_kwargs):
+        """Notify callbacks; one that raises KeyboardInterrupt to stop training stops it.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If the interrupt came from the keyboard: that one is not swallowed.
+        """
+        try:
+            super().notify(method_name, **cb_kwargs)
+        except KeyboardInterrupt as interrupt:
+            if raised_by_callback(interrupt.__traceback__):
+                raise TrainingStopped from interrupt
+            raise
+
+    # The stack's observer
+
+    def begin_batch(self, x: Tensor, targets: Tensor) -> None:
+        self.notify("on_batch_begin", batch=(x[0], targets[0]), training=True)
+
+    def gradients_computed(self, x: Tensor, targets: Tensor) -> None:
+        self.notify(
+            "on_grad_computed",
+            named_parameters=list(self.module_.named_parameters()),
+            batch=(x[0], targets[0]),
+            training=True,
+        )
+
+    def end_batch(self, x: Tensor, targets: Tensor, logits: Tensor) -> None:
+        loss = self.criterion_(logits, targets)
+        self._n_batches += 1
+        self._end_batch(x[0], targets[0], logits[0], loss, training=True)
+
+    def validated(self, validation: Validation, logits: Tensor, loss: float) -> None:
+        """Validation is one batch: callbacks that cache predictions wait for it."""
+        rows = validation.rows
+        batch = (rows.X, np.asarray(rows.labels))
+        self.notify("on_batch_begin", batch=batch, training=False)
+        self._end_batch(*batch, logits, torch.tensor(loss), training=False)
+        self.history.record("valid_batch_count", 1)
+
+    def _end_batch(self, x, y, logits: Tensor, loss: Tensor, *, training: bool) -> None:
+        prefix = "train" if training else "valid"
+        self.history.record_batch(f"{prefix}_loss", loss.item())
+        self.history.record_batch(f"{prefix}_batch_size", x.shape[0])
+        self.notify("on_batch_end", batch=(x, y), training=training, loss=loss, y_pred=logits)
+
+    # Predictions for scorers
+
+    def forward_iter(self, X, training=False, device="cpu"):
+        """Yield logits (n, m) of rows X, or of the rows of a dataset, in one piece."""
+        if isinstance(X, Dataset):
+            X = X.X
+        if not (isinstance(X, Tensor) or scipy.sparse.issparse(X)):
+            X = dense_tensor(np.asarray(X), self.stack_.dtype, self.stack_.device)
+        yield self.stack_.module.logits_of(0, X).to(device)
+
+    def _logits(self, X) -> np.ndarray:
+        return torch.cat(list(self.forward_iter(X))).cpu().numpy()
+
+    def predict(self, X):
+        """Labels or values, as the estimator predicts them."""
+        return self.view_.predict(self._logits(X))
+
+    def predict_proba(self, X):
+        """Probabilities of the classes, as the estimator gives them.
+
+        Raises
+        ------
+        AttributeError
+            For a regressor.
+        """
+        if self.view_.predict_proba is None:
+            raise AttributeError("A regressor has no predict_proba.")
+        return self.view_.predict_proba(self._logits(X))
+
+    def score(self, X, y):
+        """Accuracy or R², as the estimator's ``score``."""
+        metric = accuracy_score if self.view_.estimator_type == "classifier" else r2_score
+        return metric(y, self.predict(X))
+
+
+def cloned(callbacks: Any) -> Any:
+    """New callbacks like the user's: skorch changes the instances that it is given."""
+    if callbacks is None:
+        return None
+    return [_clone(c[1], c[0]) if isinstance(c, tuple) else _clone(c) for c in callbacks]
+
+
+def _clone(callback: Any, name: str | None = None) -> Any:
+    new = callback if isinstance(callback, type) else sklearn.base.clone(callback, safe=False)
+    return new if name is None else (name, new)
+
+
+def raised_by_callback(traceback: TracebackType | None) -> bool:
+    """Whether an exception was raised by a `raise` statement in a callback's own method.
+
+    An interrupt from the keyboard comes between any two instructions; a callback that wants to
+    stop executes a `raise`. skorch uses KeyboardInterrupt for both.
+    """
+    if traceback is None:
+        return False
+    while traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    frame = traceback.tb_frame
+    operation = dis.opname[frame.f_code.co_code[traceback.tb_lasti]]
+    return operation == "RAISE_VARARGS" and isinstance(frame.f_locals.get("self"), Callback)
+
+
+def _dataset(rows) -> Dataset | None:
+    return None if rows is None else Dataset(rows.X, rows.labels)

@@ -1,0 +1,174 @@
+"""Full-batch training: scipy's L-BFGS-B over one network's parameters, in float64."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import scipy.optimize
+import torch
+
+from .._task import TrainingResult, TrainingTask
+from ..network.forward import dense_tensor
+from .progress import DivergenceError, Progress, check_finite
+from .stack import build_module, finished, random_streams, starting_weights
+from .validation import Validation
+
+# Rows per forward and backward pass: bounds the memory of the hidden layers.
+_ROWS_AT_ONCE = 8192
+
+
+def train_full_batch(task: TrainingTask) -> TrainingResult | Exception:
+    """Train one network by ``task.optimizer.family``, a full-batch method."""
+    problem = FullBatchProblem(task)
+    try:
+        return problem.minimize()
+    except DivergenceError as error:
+        return error
+
+
+class FullBatchProblem:
+    """Loss and gradient of one network as a function of one float64 vector.
+
+    Without an L1 penalty the vector is (W, b). With one it is (U, V, b) with W = U - V and
+    U, V >= 0, where |W| = U + V is smooth; the bounds make exact zeros.
+    """
+
+    def __init__(self, task: TrainingTask):
+        self.task = task
+        # Convergence tests on a float32 loss stop too early, so the arithmetic is float64.
+        self.module = build_module([task], torch.float64, torch.device(task.device))
+        initial_rng, _, _ = random_streams(task)
+        self.module.blocks.set_network(0, *starting_weights(task, initial_rng))
+        self.progress = Progress(task, **task.history)
+        self.validation = None
+        if task.validation is not None:
+            self.validation = Validation(task, torch.float64, torch.device(task.device))
+        weights = task.train.weights
+        self.weights = np.ones(len(task.train)) if weights is None else weights
+        self.weight_sum = float(self.weights.sum())
+        self.l1 = task.alpha * task.l1_ratio / self.weight_sum
+        self.l2 = task.alpha * (1.0 - task.l1_ratio) / self.weight_sum
+        self.n_weights = self.module.blocks.flat_weights.numel()
+        self._parts = self._split_rows()
+
+    def minimize(self) -> TrainingResult:
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = scipy.optimize.minimize(
+                self.value_and_gradient,
+                self._start(),
+                method="L-BFGS-B",
+                jac=True,
+                bounds=self._bounds(),
+                callback=self._end_iteration,
+                options={
+                    "maxiter": self.task.max_iter,
+                    "maxfun": self.task.max_fun,
+                    "gtol": self.task.tol,
+                    # so that tol alone decides, as in scikit-learn's LogisticRegression
+                    "ftol": 64 * np.finfo(float).eps,
+                },
+            )
+        self._set(found.x)
+        self._close(found)
+        coefs, intercepts = self._final_weights()
+        return finished(self.progress, coefs, intercepts, None)
+
+    def value_and_gradient(self, x: np.ndarray) -> tuple[float, np.ndarray]:
+        """Mean loss with penalty, and its gradient, at the vector x."""
+        self._set(x)
+        gradient = torch.zeros_like(self.module.blocks.flat)
+        value = 0.0
+        for X, targets, scale in self._parts:
+            rows = dense_tensor(X, torch.float64, gradient.device).unsqueeze(0)
+            logits = self.module.compute_gradients(rows, targets, scale)
+            gradient += self.module.gradients.flat
+            losses = self.module.loss.per_row(logits, targets)
+            value += float((losses * scale.squeeze(2)).sum())
+        return self._penalized(value, gradient.cpu().numpy(), x)
+
+    def _penalized(self, value: float, gradient: np.ndarray, x: np.ndarray):
+        weights = self.module.blocks.flat_weights.cpu().numpy()
+        value += 0.5 * self.l2 * float(weights @ weights)
+        gradient[: self.n_weights] += self.l2 * weights
+        if not self.l1:
+            return value, gradient
+        value += self.l1 * float(x[: 2 * self.n_weights].sum())
+        by_weight, by_bias = np.split(gradient, [self.n_weights])
+        return value, np.concatenate([by_weight + self.l1, self.l1 - by_weight, by_bias])
+
+    def _split_rows(self):
+        """The rows part by part with (targets, weight in the mean); one part stays as it is."""
+        rows, device = self.task.train, self.module.blocks.flat.device
+        parts = []
+        for begin in range(0, len(rows), _ROWS_AT_ONCE):
+            part = slice(begin, begin + _ROWS_AT_ONCE)
+            targets = dense_tensor(rows.targets[part], torch.float64, device)
+            scale = dense_tensor(self.weights[part] / self.weight_sum, torch.float64, device)
+            parts.append((rows.X[part], targets.unsqueeze(0), scale.view(1, -1, 1)))
+        return parts
+
+    def _start(self) -> np.ndarray:
+        flat = self.module.blocks.flat.cpu().numpy().copy()
+        if not self.l1:
+            return flat
+        weights, biases = np.split(flat, [self.n_weights])
+        return np.concatenate([weights.clip(min=0), (-weights).clip(min=0), biases])
+
+    def _bounds(self):
+        if not self.l1:
+            return None
+        n_biases = self.module.blocks.flat.numel() - self.n_weights
+        return [(0, None)] * (2 * self.n_weights) + [(None, None)] * n_biases
+
+    def _set(self, x: np.ndarray) -> None:
+        if self.l1:
+            up, down, biases = np.split(x, [self.n_weights, 2 * self.n_weights])
+            x = np.concatenate([up - down, biases])
+        self.module.blocks.flat.copy_(torch.from_numpy(np.ascontiguousarray(x)))
+
+    def _end_iteration(self, intermediate_result) -> None:
+        """After each iteration: history, validation, early stopping.
+
+        Raises
+        ------
+        StopIteration
+            How scipy is asked to stop.
+        """
+        progress = self.progress
+        check_finite(float(intermediate_result.fun), progress.n_iter + 1, None)
+        if self.validation is not None:
+            self._set(intermediate_result.x)
+            loss, score, _ = self.validation(self.module, 0)
+            if progress.validate(loss, score):
+                progress.best_weights = self.module.blocks.network(0)
+        progress.end_epoch(float(intermediate_result.fun), 0.0)
+        if progress.stopping_reason is not None:
+            raise StopIteration
+
+    def _close(self, found) -> None:
+        if not self.progress.loss_curve:  # the start was a minimum: no iteration was made
+            check_finite(float(found.fun), 0, None)
+            self.progress.loss_curve.append(float(found.fun))
+            self.progress.best_loss = float(found.fun)
+        if self.progress.stopping_reason is None:
+            self.progress.stopping_reason = _reason(found, self.task)
+
+    def _final_weights(self):
+        coefs, intercepts = self.progress.best_weights or self.module.blocks.network(0)
+        return [a.astype(self.task.dtype) for a in coefs], [
+            a.astype(self.task.dtype) for a in intercepts
+        ]
+
+
+def without_plateau(task: TrainingTask) -> TrainingTask:
+    """A full-batch method has its own tolerance: only validation stops it from outside."""
+    return task if task.early_stopping else replace(task, n_iter_no_change=float("inf"))
+
+
+def _reason(found, task: TrainingTask) -> str:
+    if found.success:
+        return "converged"
+    if found.nfev > task.max_fun:
+        return "max_fun"
+    return "max_iter" if found.nit >= task.max_iter else "line_search"

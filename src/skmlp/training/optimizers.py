@@ -1,0 +1,326 @@
+"""Optimizers of a stack: torch.optim's own, over the stacked parameters.
+
+A stack of one hands its parameters to the optimizer as one tensor. For K networks whose learning
+rates differ, the optimizer works with rate 1 on a zeroed *direction*, and the direction times
+each network's rate is added to the parameters: every update in the table is linear in the rate.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .._task import OptimizerSettings
+from ..network.mlp import Blocks, per_network
+
+
+class FusedAdam(torch.optim.Adam):
+    """torch.optim.Adam, calling torch's fused kernel without the wrappers around it.
+
+    On a small network the wrappers take ten times as long as the kernel.
+    """
+
+    def step(self, closure=None):  # type: ignore[override]
+        for group in self.param_groups:
+            beta_1, beta_2 = group["betas"]
+            lists = self._lists(group)
+            torch._foreach_add_(lists[4], 1)
+            torch._fused_adam_(
+                *lists[:4],
+                [],
+                lists[4],
+                lr=group["lr"],
+                beta1=beta_1,
+                beta2=beta_2,
+                weight_decay=group["weight_decay"],
+                eps=group["eps"],
+                amsgrad=False,
+                maximize=False,
+            )
+
+    # Tells torch.optim.Optimizer not to wrap this method in its profiler hook.
+    step.hooked = True  # type: ignore[attr-defined]
+
+    def _lists(self, group) -> list[list[Tensor]]:
+        parameters = group["params"]
+        states = [self.state[p] or self._start(p) for p in parameters]
+        keys = ("exp_avg", "exp_avg_sq", "step")
+        moments = [[state[key] for state in states] for key in keys]
+        return [parameters, [p.grad for p in parameters], moments[0], moments[1], moments[2]]
+
+    def _start(self, parameter: Tensor) -> dict[str, Tensor]:
+        state = self.state[parameter]
+        state["step"] = torch.zeros((), device=parameter.device)
+        state["exp_avg"] = torch.zeros_like(parameter)
+        state["exp_avg_sq"] = torch.zeros_like(parameter)
+        return state
+
+
+# torch._fused_adam_ is not public: without it, torch.optim.Adam does the same, more slowly.
+_ADAM = FusedAdam if hasattr(torch, "_fused_adam_") else torch.optim.Adam
+
+
+@dataclass(frozen=True)
+class OptimizerFamily:
+    """One optimizer: its class, and how our parameters become its arguments.
+
+    ``velocity`` names the state that holds a running sum of gradients: scikit-learn's SGD sums
+    gradients times their rates, so when the rate changes the sum is rescaled.
+    """
+
+    make: Callable[..., torch.optim.Optimizer]
+    arguments: Callable[[OptimizerSettings], dict[str, Any]]
+    velocity: str | None = None
+    default_weight_decay: float = 0.0
+
+
+def _betas_and_epsilon(s: OptimizerSettings) -> dict[str, Any]:
+    return {"betas": (s.beta_1, s.beta_2), "eps": s.epsilon}
+
+
+def _momentum(s: OptimizerSettings) -> dict[str, Any]:
+    return {"momentum": s.momentum, "nesterov": s.nesterovs_momentum and s.momentum > 0}
+
+
+def _defaults(s: OptimizerSettings) -> dict[str, Any]:
+    return {}
+
+
+# weight_decay stays 0 in all of them: `StackOptimizer.decay` does it the same way for each.
+OPTIMIZERS: dict[str, OptimizerFamily] = {
+    "adam": OptimizerFamily(_ADAM, _betas_and_epsilon),
+    "adamw": OptimizerFamily(_ADAM, _betas_and_epsilon, default_weight_decay=0.01),
+    "nadam": OptimizerFamily(torch.optim.NAdam, _betas_and_epsilon),
+    "adamax": OptimizerFamily(torch.optim.Adamax, _betas_and_epsilon),
+    "radam": OptimizerFamily(torch.optim.RAdam, _betas_and_epsilon),
+    "rmsprop": OptimizerFamily(torch.optim.RMSprop, _defaults),
+    "adagrad": OptimizerFamily(torch.optim.Adagrad, _defaults),
+    "adadelta": OptimizerFamily(torch.optim.Adadelta, _defaults),
+    "sgd": OptimizerFamily(torch.optim.SGD, _momentum, velocity="momentum_buffer"),
+}
+FULL_BATCH_OPTIMIZERS = ("lbfgs",)
+
+
+def is_optimizer_class(value: object) -> bool:
+    """Whether value is a torch.optim.Optimizer class, or a functools.partial of one."""
+    if isinstance(value, partial):
+        value = value.func
+    return inspect.isclass(value) and issubclass(value, torch.optim.Optimizer)
+
+
+class StackOptimizer:
+    """Steps for the parameters of K networks, each with its own learning rate.
+
+    Attributes
+    ----------
+    rates : ndarray of shape (K,)
+        Current learning rates. For K = 1 the truth is in the torch optimizer's param group,
+        where learning-rate schedulers change it.
+    """
+
+    def __init__(
+        self,
+        settings: Sequence[OptimizerSettings],
+        rates: Sequence[float],
+        blocks: Blocks,
+        gradients: Blocks,
+    ):
+        self.settings = list(settings)
+        self._rates = np.array(rates, dtype=float)
+        self.family = OPTIMIZERS.get(self.settings[0].family) if self.named else None
+        self._build(blocks, gradients)
+
+    @property
+    def named(self) -> bool:
+        return isinstance(self.settings[0].family, str)
+
+    @property
+    def rates(self) -> np.ndarray:
+        if self.directions is None:
+            self._rates[:] = [group["lr"] for group in self.torch_optimizer.param_groups]
+        return self._rates
+
+    def set_rate(self, k: int, rate: float, *, rescale: bool = True) -> None:
+        """Give network k a new learning rate."""
+        old = self.rates[k]
+        if rate == old:
+            return
+        if rescale:
+            self._rescale_velocity(k, old / rate)
+        self._rates[k] = rate
+        if self.directions is None:
+            self.torch_optimizer.param_groups[k]["lr"] = rate
+        else:
+            self._set_rate_tensor()
+
+    def step(self, closure: Callable[[], Tensor]) -> None:
+        """Move the parameters by their gradients."""
+        if self.directions is None:
+            if self._needs_closure:
+                self.torch_optimizer.step(closure)
+            else:
+                self.torch_optimizer.step()
+            return
+        self.directions.flat.zero_()
+        self.torch_optimizer.step()
+        for block, direction in zip(self.blocks.all, self.directions.all, strict=True):
+            block.addcmul_(direction, self._rate_tensor)
+
+    def decay(self, weight_decays: np.ndarray) -> None:
+        """Decoupled weight decay (Loshchilov & Hutter 2019): W ← (1 - rate·decay) W."""
+        factors = 1.0 - self.rates * weight_decays
+        if (factors == factors[0]).all():
+            self.blocks.flat_weights.mul_(float(factors[0]))
+        else:
+            column = per_network(factors, self.blocks.flat)
+            for w in self.blocks.weights:
+                w.mul_(column)
+
+    def keep(self, networks: Sequence[int], blocks: Blocks, gradients: Blocks) -> None:
+        """Go on with some of the networks, whose parameters are now ``blocks``."""
+        rates, states = self.rates[list(networks)], [self.network_state(k) for k in networks]
+        self.settings = [self.settings[k] for k in networks]
+        self._rates = rates.copy()
+        self._build(blocks, gradients)
+        for k, state in enumerate(states):
+            self.set_network_state(k, state)
+
+    # A network's optimizer state is a list over blocks (weights, then biases) of dictionaries of
+    # arrays without the axis K: the same in any stack, and what is pickled.
+
+    def network_state(self, k: int) -> list[dict[str, Any]]:
+        """State of network k, block by block."""
+        states = []
+        for index in range(len(self.blocks.all)):
+            parameter, row = self._where(k, index)
+            views = self._entries(parameter, index)
+            states.append({key: _part(value, row) for key, value in views.items()})
+        return states
+
+    def set_network_state(self, k: int, states: list[dict[str, Any]]) -> None:
+        for index, state in enumerate(states):
+            parameter, row = self._where(k, index)
+            for key, value in state.items():
+                self._set_entry(parameter, index, key, row, value)
+
+    def _build(self, blocks: Blocks, gradients: Blocks) -> None:
+        self.blocks, self.gradients = blocks, gradients
+        n = blocks.n_networks
+        self.directions = None
+        self._parameter_rows: list[tuple[torch.nn.Parameter, ...]] = []
+        if not self.named:
+            groups = [self._custom_group(k) for k in range(n)]
+            make = self.settings[0].family
+        elif n == 1:
+            groups = [self._flat_group()]
+            make = self._named_maker()
+        else:
+            self.directions = Blocks(n, blocks.layer_sizes, blocks.flat)
+            groups = self._direction_groups()
+            make = self._named_maker()
+            self._set_rate_tensor()
+        self.torch_optimizer = make(groups, lr=float(self._rates[0]) if n == 1 else 1.0)
+        self._needs_closure = _needs_closure(self.torch_optimizer)
+
+    def _named_maker(self):
+        assert self.family is not None
+        return self.family.make
+
+    def _flat_group(self) -> dict[str, Any]:
+        assert self.family is not None
+        self._flat = _parameter(self.blocks.flat, self.gradients.flat)
+        arguments = self.family.arguments(self.settings[0])
+        return {"params": [self._flat], "lr": float(self._rates[0]), **arguments}
+
+    def _custom_group(self, k: int) -> dict[str, Any]:
+        """Parameters in their own shapes: some optimizers look at them."""
+        pairs = zip(self.blocks.all, self.gradients.all, strict=True)
+        parameters = [_parameter(b[k].squeeze(0), g[k].squeeze(0)) for b, g in pairs]
+        self._parameter_rows.append(tuple(parameters))
+        return {"params": parameters, "lr": float(self._rates[k])}
+
+    def _direction_groups(self) -> list[dict[str, Any]]:
+        """A group per distinct setting, over the consecutive networks that share it."""
+        assert self.family is not None and self.directions is not None
+        arguments = [self.family.arguments(s) for s in self.settings]
+        starts = [k for k in range(len(arguments)) if k == 0 or arguments[k] != arguments[k - 1]]
+        groups = []
+        for a, b in zip(starts, [*starts[1:], len(arguments)], strict=True):
+            pairs = zip(self.directions.all, self.gradients.all, strict=True)
+            parameters = [_parameter(d[a:b], g[a:b]) for d, g in pairs]
+            self._parameter_rows += [tuple(parameters)] * (b - a)
+            groups.append({"params": parameters, "lr": 1.0, **arguments[a]})
+        self._starts = np.array(starts)
+        return groups
+
+    def _set_rate_tensor(self) -> None:
+        self._rate_tensor = per_network(self._rates, self.blocks.flat)
+
+    def _where(self, k: int, index: int) -> tuple[torch.nn.Parameter, int | None]:
+        """The optimizer's parameter that holds block ``index`` of network k, and its row there."""
+        if self.named and self.directions is None:
+            return self._flat, 0
+        parameter = self._parameter_rows[k][index]
+        if not self.named:
+            return parameter, None
+        return parameter, k - int(self._starts[self._starts <= k].max())
+
+    def _entries(self, parameter: torch.nn.Parameter, index: int) -> dict[str, Any]:
+        """State of one block; entries of the parameter's shape are seen in the block's shape."""
+        state = self.torch_optimizer.state.get(parameter, {})
+        if parameter.shape != self.blocks.flat.shape or not self.named:
+            return dict(state)
+        return {key: self._block_view(value, index) for key, value in state.items()}
+
+    def _block_view(self, value: Any, index: int) -> Any:
+        if not (isinstance(value, Tensor) and value.shape == self.blocks.flat.shape):
+            return value
+        begin = sum(block.numel() for block in self.blocks.all[:index])
+        block = self.blocks.all[index]
+        return value[begin : begin + block.numel()].view(block.shape)
+
+    def _set_entry(self, parameter, index: int, key: str, row: int | None, value: Any) -> None:
+        state = self.torch_optimizer.state[parameter]
+        if not isinstance(value, np.ndarray) or value.ndim == 0:
+            state[key] = torch.tensor(value) if isinstance(value, np.ndarray) else value
+            return
+        if key not in state:
+            state[key] = torch.zeros_like(parameter)
+        target = self._entries(parameter, index)[key] if row is not None else state[key]
+        (target[row] if row is not None else target).copy_(torch.from_numpy(value))
+
+    def _rescale_velocity(self, k: int, factor: float) -> None:
+        velocity = self.family.velocity if self.family is not None else None
+        if velocity is None:
+            return
+        for index in range(len(self.blocks.all)):
+            parameter, row = self._where(k, index)
+            entry = self._entries(parameter, index).get(velocity)
+            if entry is not None:
+                entry[row].mul_(factor)
+
+
+def _parameter(values: Tensor, gradient: Tensor) -> torch.nn.Parameter:
+    parameter = torch.nn.Parameter(values, requires_grad=False)
+    parameter.grad = gradient
+    return parameter
+
+
+def _needs_closure(optimizer: torch.optim.Optimizer) -> bool:
+    closure = inspect.signature(type(optimizer).step).parameters.get("closure")
+    return closure is not None and closure.default is inspect.Parameter.empty
+
+
+def _part(value: Any, row: int | None) -> Any:
+    if not isinstance(value, Tensor):
+        return value
+    if value.dim() and row is not None:
+        value = value[row]
+    return value.detach().cpu().numpy().copy()

@@ -1,0 +1,120 @@
+"""Penalties on the weights, and clipping of the gradients, for K networks at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .._task import TrainingTask
+from ..network.mlp import StackedMLP, per_network, sum_per_network
+from .batches import Chunk
+
+
+class Penalty:
+    """alpha·(l1_ratio·|W|₁ + (1 - l1_ratio)/2·|W|²) / (the batch's sum of sample weights).
+
+    The subgradient of |w| at 0 is taken as 0.
+    """
+
+    def __init__(self, tasks: Sequence[TrainingTask], module: StackedMLP):
+        self.blocks, self.gradients = module.blocks, module.gradients
+        self.l1 = np.array([t.alpha * t.l1_ratio for t in tasks])
+        self.l2 = np.array([t.alpha * (1.0 - t.l1_ratio) for t in tasks])
+        self.active = bool(self.l1.any() or self.l2.any())
+        self._values: list[Tensor] = []
+
+    def start_chunk(self, chunk: Chunk) -> None:
+        """Prepare the factors of all steps of a chunk at once: they are cheap only together."""
+        self._weight_sums = chunk.weight_sums
+        if self.active:
+            self._l1_factors = _Factors(self.l1[:, None] / chunk.weight_sums)
+            self._l2_factors = _Factors(self.l2[:, None] / chunk.weight_sums)
+            self._values = []
+
+    def add_gradient(self, s: int) -> None:
+        """Add the penalty's gradient at step s of the chunk."""
+        if not self.active:
+            return
+        if self._l2_factors.any:
+            self._add(self._l2_factors, s, self.blocks.flat_weights, self.blocks.weights)
+        if self._l1_factors.any:
+            signs = [w.sign() for w in self.blocks.weights]
+            self._add(self._l1_factors, s, self.blocks.flat_weights.sign(), signs)
+
+    def _add(self, factors: _Factors, s: int, flat: Tensor, blocks: Sequence[Tensor]) -> None:
+        if factors.uniform[s]:
+            self.gradients.flat_weights.add_(flat, alpha=factors.first[s])
+            return
+        column = per_network(factors.all[:, s], flat)
+        for gradient, values in zip(self.gradients.weights, blocks, strict=True):
+            gradient.addcmul_(values, column)
+
+    def record(self) -> None:
+        """Remember the penalty of the weights as they are, for `total`."""
+        if self.active:
+            self._values.append(self._unscaled())
+
+    def _unscaled(self) -> Tensor:
+        flat = self.blocks.flat_weights
+        if self.blocks.n_networks == 1 and not self._l1_factors.any:
+            return torch.dot(flat, flat).mul_(0.5 * float(self.l2[0])).view(1)
+        squares = sum_per_network([w.square() for w in self.blocks.weights])
+        sizes = sum_per_network([w.abs() for w in self.blocks.weights])
+        like = squares.new_tensor
+        return squares * like(0.5 * self.l2) + sizes * like(self.l1)
+
+    def total(self, chunk: Chunk) -> np.ndarray:
+        """Per network, the sum over the chunk's steps of batch rows times the penalty."""
+        if not self.active:
+            return np.zeros(len(self.l1))
+        values = torch.stack(self._values, 1).cpu().numpy().astype(float)
+        return (values * chunk.n_rows / chunk.weight_sums).sum(1)
+
+    def value(self, s: int) -> float:
+        """The penalty now, in the batch of step s, summed over networks."""
+        if not self.active:
+            return 0.0
+        return float((self._unscaled().cpu().numpy() / self._weight_sums[:, s]).sum())
+
+
+class _Factors:
+    """Numbers of K networks at each step of a chunk, and where all K are equal."""
+
+    def __init__(self, values: np.ndarray):
+        self.all = values
+        self.any = bool(values.any())
+        self.first = values[0].tolist()
+        self.uniform = (values == values[:1]).all(0).tolist()
+
+
+class Clipping:
+    """Gradients cut to [-max_grad_value, max_grad_value], then scaled to norm max_grad_norm.
+
+    The norm is over all weights and biases of a network, as `torch.nn.utils.clip_grad_norm_`'s.
+    """
+
+    def __init__(self, tasks: Sequence[TrainingTask], module: StackedMLP):
+        self.gradients = module.gradients
+        flat = module.gradients.flat
+        self._values = _limits([t.max_grad_value for t in tasks], flat)
+        self._norms = _limits([t.max_grad_norm for t in tasks], flat)
+
+    def apply(self) -> None:
+        if self._values is not None:
+            for gradient in self.gradients.all:
+                torch.clamp(gradient, -self._values, self._values, out=gradient)
+        if self._norms is not None:
+            norms = sum_per_network([g.square() for g in self.gradients.all]).sqrt_()
+            # 1e-6 as in torch.nn.utils.clip_grad_norm_
+            factors = (self._norms / (norms.view(-1, 1, 1) + 1e-6)).clamp_(max=1.0)
+            for gradient in self.gradients.all:
+                gradient.mul_(factors)
+
+
+def _limits(values: Sequence[float | None], like: Tensor) -> Tensor | None:
+    if all(value is None for value in values):
+        return None
+    return per_network(np.array([np.inf if v is None else v for v in values]), like)

@@ -1,0 +1,123 @@
+"""One network's training history, its learning-rate schedule, and when it stops.
+
+The rules are those of scikit-learn's MLP, for the training loss or the validation score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import inf, isfinite
+from typing import Any
+
+from .._task import TrainingTask
+
+# scikit-learn's constants: an adaptive rate is divided by 5, until it is at most 1e-6.
+_ADAPTIVE_DIVISOR = 5.0
+_SMALLEST_ADAPTIVE_RATE = 1e-6
+
+
+def _constant(task: TrainingTask, rate: float, t: int) -> float:
+    return rate
+
+
+def _inverse_scaling(task: TrainingTask, rate: float, t: int) -> float:
+    return task.learning_rate_init / (t + 1) ** task.power_t
+
+
+# What the rate becomes at the end of an epoch, after t rows; adaptive changes only on a plateau.
+SCHEDULES: dict[str, Callable[[TrainingTask, float, int], float]] = {
+    "constant": _constant,
+    "invscaling": _inverse_scaling,
+    "adaptive": _constant,
+}
+
+
+class DivergenceError(ValueError):
+    """The loss or the weights of a network became infinite or NaN."""
+
+
+@dataclass
+class Progress:
+    """History of one network. ``end_epoch`` records, and decides whether it goes on."""
+
+    task: TrainingTask
+    t: int = 0
+    n_iter: int = 0
+    loss_curve: list[float] = field(default_factory=list)
+    validation_loss_curve: list[float] = field(default_factory=list)
+    validation_scores: list[float] = field(default_factory=list)
+    best_loss: float = inf
+    best_validation_score: float = -inf
+    no_improvement_count: int = 0
+    best_weights: Any = None
+    stopping_reason: str | None = None
+
+    def end_epoch(self, loss: float, rate: float) -> float:
+        """Record the epoch's training loss; return the learning rate of the next epoch."""
+        self.n_iter += 1
+        self.t += len(self.task.train)
+        self.loss_curve.append(loss)
+        self._say(f"Iteration {self.n_iter}, loss = {loss:.8f}")
+        if self.validation_scores:
+            self._say(f"Validation score: {self.validation_scores[-1]:f}")
+        self._count_improvement()
+        rate = SCHEDULES[self.task.learning_rate](self.task, rate, self.t)
+        if self.no_improvement_count > self.task.n_iter_no_change:
+            rate = self._plateau(rate)
+        if self.stopping_reason is None and self.n_iter >= self.task.max_iter:
+            self.stopping_reason = "max_iter"
+        return rate
+
+    def validate(self, loss: float, score: float) -> bool:
+        """Record a validation; tell whether these are the best weights so far."""
+        self.validation_loss_curve.append(loss)
+        self.validation_scores.append(score)
+        return self.task.early_stopping and score > self.best_validation_score
+
+    def _count_improvement(self) -> None:
+        if self.task.early_stopping:
+            score = self.validation_scores[-1]
+            improved = score >= self.best_validation_score + self.task.tol
+            self.best_validation_score = max(score, self.best_validation_score)
+        else:
+            loss = self.loss_curve[-1]
+            improved = loss <= self.best_loss - self.task.tol
+        self.best_loss = min(self.loss_curve[-1], self.best_loss)
+        self.no_improvement_count = 0 if improved else self.no_improvement_count + 1
+
+    def _plateau(self, rate: float) -> float:
+        what = "Validation score" if self.task.early_stopping else "Training loss"
+        message = (
+            f"{what} did not improve more than tol={self.task.tol:f} "
+            f"for {self.task.n_iter_no_change} consecutive epochs."
+        )
+        if self.task.learning_rate != "adaptive":
+            self.stopping_reason = (
+                "early_stopping" if self.task.early_stopping else "no_improvement"
+            )
+            self._say(f"{message} Stopping.")
+        elif rate <= _SMALLEST_ADAPTIVE_RATE:
+            self.stopping_reason = "learning_rate"
+            self._say(f"{message} Learning rate too small. Stopping.")
+        else:
+            rate /= _ADAPTIVE_DIVISOR
+            self.no_improvement_count = 0
+            self._say(f"{message} Setting learning rate to {rate:f}")
+        return rate
+
+    def _say(self, message: str) -> None:
+        if self.task.verbose:
+            print(message)
+
+
+def check_finite(value: float, epoch: int, rate: float | None, what: str = "loss") -> None:
+    """Raise `DivergenceError` unless the value is a finite number."""
+    if isfinite(value):
+        return
+    at = "" if rate is None else f" with learning rate {rate:g}"
+    raise DivergenceError(
+        f"Training diverged: the {what} became {value} in epoch {epoch}{at}. "
+        "Lower 'learning_rate_init', set 'max_grad_norm', or scale the input data "
+        "(for example with StandardScaler)."
+    )

@@ -1,0 +1,315 @@
+"""K networks in training together: their steps, their epochs, and who leaves when."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .._task import Checkpoint, RandomStates, TrainingResult, TrainingTask
+from ..network.initialization import Layer, initial_layer
+from ..network.mlp import StackedMLP
+from .batches import Chunk, RowOrder, RowStore, chunk_steps
+from .dropout import DropoutMasks
+from .optimizers import StackOptimizer
+from .penalties import Clipping, Penalty
+from .progress import DivergenceError, Progress, check_finite
+from .validation import Validation
+
+Outcome = TrainingResult | Exception
+
+
+class Observer(Protocol):
+    """Who wants to know what happens inside an epoch. Only a network alone is observed."""
+
+    def begin_batch(self, x: Tensor, targets: Tensor) -> None: ...
+    def gradients_computed(self, x: Tensor, targets: Tensor) -> None: ...
+    def end_batch(self, x: Tensor, targets: Tensor, logits: Tensor) -> None: ...
+    def validated(self, validation: Validation, logits: Tensor, loss: float) -> None: ...
+
+
+@dataclass
+class Member:
+    """One network of the stack: all that is its own but for its arrays."""
+
+    place: int  # of its task in the list that the stack was given
+    task: TrainingTask
+    order: RowOrder
+    dropout_rng: np.random.Generator
+    progress: Progress
+    validation: Validation | None
+    epoch_loss: float = 0.0
+
+
+class Stack:
+    """Networks of one shape, trained step by step.
+
+    Parameters
+    ----------
+    tasks : sequence of TrainingTask
+        With equal ``stack_key``.
+
+    Attributes
+    ----------
+    members : list of Member
+        The networks still in training; member k is row k of every tensor's axis K.
+    outcomes : list of TrainingResult, Exception or None
+        In the order of ``tasks``, filled as networks leave.
+    """
+
+    def __init__(self, tasks: Sequence[TrainingTask], observer: Observer | None = None):
+        self.observer = observer
+        self.outcomes: list[Outcome | None] = [None] * len(tasks)
+        self.dtype, self.device = getattr(torch, tasks[0].dtype), torch.device(tasks[0].device)
+        # Networks with equal optimizer settings stand together: they share a parameter group.
+        places = sorted(range(len(tasks)), key=lambda i: repr(tasks[i].optimizer))
+        tasks = [tasks[place] for place in places]
+        self.module = build_module(tasks, self.dtype, self.device)
+        self.members = [
+            self._member(k, *pair) for k, pair in enumerate(zip(places, tasks, strict=True))
+        ]
+        self.store = RowStore([t.train for t in tasks], self.dtype, self.device)
+        self.optimizer = StackOptimizer(
+            [t.optimizer for t in tasks],
+            [t.learning_rate_init for t in tasks],
+            self.module.blocks,
+            self.module.gradients,
+        )
+        self.masks = DropoutMasks(
+            [t.dropout for t in tasks],
+            tasks[0].layer_sizes[1:-1],
+            tasks[0].batch_size,
+            [m.dropout_rng for m in self.members],
+            self.dtype,
+            self.device,
+        )
+        self._set_rules()
+        if tasks[0].resume is not None:
+            self._resume(tasks[0].resume)
+
+    def _member(self, k: int, place: int, task: TrainingTask) -> Member:
+        initial_rng, order_rng, dropout_rng = random_streams(task)
+        self.module.blocks.set_network(k, *starting_weights(task, initial_rng))
+        return Member(
+            place,
+            task,
+            RowOrder(len(task.train), task.batch_size, task.shuffle, order_rng),
+            dropout_rng,
+            Progress(task, **task.history),
+            None if task.validation is None else Validation(task, self.dtype, self.device),
+        )
+
+    def _set_rules(self) -> None:
+        """Whatever depends on who is in the stack."""
+        tasks = [m.task for m in self.members]
+        self.penalty = Penalty(tasks, self.module)
+        self.clipping = Clipping(tasks, self.module)
+        self._decays = np.array([t.weight_decay for t in tasks])
+        self._decaying = bool(self._decays.any())
+        self._chunk_steps = chunk_steps(self.store, tasks[0].batch_size)
+
+    # Steps
+
+    def advance(self) -> None:
+        """Take steps up to the next end of any network's epoch."""
+        n_steps = min(m.order.steps_left for m in self.members)
+        while n_steps:
+            some = min(n_steps, self._chunk_steps)
+            self._train_chunk(self.store.chunk([m.order for m in self.members], some))
+            n_steps -= some
+
+    def _train_chunk(self, chunk: Chunk) -> None:
+        self.penalty.start_chunk(chunk)
+        logits = [self._step(s, *batch) for s, batch in enumerate(chunk.batches())]
+        losses = self.module.loss.per_row(torch.cat(logits, 1), chunk.targets)
+        sums, penalties = chunk.mean_losses(losses), self.penalty.total(chunk)
+        for member, loss, penalty in zip(self.members, sums, penalties, strict=True):
+            member.epoch_loss += loss + float(penalty)
+
+    def _step(self, s: int, x: Tensor, targets: Tensor, scale: float | Tensor) -> Tensor:
+        masks = self.masks.next_step(x.shape[1]) if self.masks.active else None
+        if self.observer is not None:
+            self.observer.begin_batch(x, targets)
+        logits = self._gradients(s, x, targets, scale, masks)
+        if self.observer is not None:
+            self.observer.gradients_computed(x, targets)
+        self.penalty.record()
+        if self._decaying:
+            self.optimizer.decay(self._decays)
+        self.optimizer.step(lambda: self._loss(s, x, targets, scale, masks))
+        if self.observer is not None:
+            self.observer.end_batch(x, targets, logits)
+        return logits
+
+    def _gradients(self, s: int, x, targets, scale, masks) -> Tensor:
+        logits = self.module.compute_gradients(x, targets, scale, masks)
+        self.penalty.add_gradient(s)
+        self.clipping.apply()
+        return logits
+
+    def _loss(self, s: int, x, targets, scale, masks) -> Tensor:
+        """What optimizers that ask for a closure call: loss, with fresh gradients."""
+        logits = self._gradients(s, x, targets, scale, masks)
+        losses = self.module.loss.per_row(logits, targets).unsqueeze(2) * scale
+        return losses.sum() + self.penalty.value(s)
+
+    # Ends of epochs
+
+    def end_epochs(self) -> None:
+        """End the epoch of every network that has seen all its rows."""
+        for k, member in enumerate(self.members):
+            if member.order.steps_left:
+                continue
+            try:
+                self._end_epoch(k, member)
+            except DivergenceError as error:
+                self.outcomes[member.place] = error
+
+    def _end_epoch(self, k: int, member: Member) -> None:
+        progress, rate = member.progress, float(self.optimizer.rates[k])
+        loss = member.epoch_loss / member.order.n_rows
+        check_finite(loss, progress.n_iter + 1, rate)
+        if member.validation is not None:
+            self._validate(k, member, member.validation)
+        self.optimizer.set_rate(k, progress.end_epoch(loss, rate))
+        member.epoch_loss = 0.0
+        if progress.stopping_reason is None:
+            member.order.start_epoch()
+
+    def _validate(self, k: int, member: Member, validation: Validation) -> None:
+        loss, score, logits = validation(self.module, k)
+        if member.progress.validate(loss, score):
+            member.progress.best_weights = self.module.blocks.network(k)
+        if self.observer is not None:
+            self.observer.validated(validation, logits, loss)
+
+    def restore_best(self) -> None:
+        """Give networks that have stopped the weights of their best validation."""
+        for k, member in enumerate(self.members):
+            if member.progress.stopping_reason and member.progress.best_weights is not None:
+                self.module.blocks.set_network(k, *member.progress.best_weights)
+
+    def let_leave(self) -> None:
+        """Store the results of networks that have stopped, and go on without them."""
+        for k, member in enumerate(self.members):
+            if member.progress.stopping_reason and self.outcomes[member.place] is None:
+                self.outcomes[member.place] = self._outcome(k, member)
+        staying = [k for k, m in enumerate(self.members) if self.outcomes[m.place] is None]
+        if staying and len(staying) < len(self.members):
+            self._keep(staying)
+        self.members = [m for m in self.members if self.outcomes[m.place] is None]
+
+    def _keep(self, networks: list[int]) -> None:
+        self.store.keep(networks)
+        self.masks.keep(networks)
+        self.module.set_blocks(self.module.blocks.take(networks))
+        self.optimizer.keep(networks, self.module.blocks, self.module.gradients)
+        self.members = [self.members[k] for k in networks]
+        self._set_rules()
+
+    def _outcome(self, k: int, member: Member) -> Outcome:
+        coefs, intercepts = self.module.blocks.network(k)
+        rate = float(self.optimizer.rates[k])
+        checkpoint = self._checkpoint(k, member) if member.task.keep_checkpoint else None
+        try:
+            return finished(member.progress, coefs, intercepts, rate, checkpoint)
+        except DivergenceError as error:
+            return error
+
+    # Going on after a pause
+
+    def _checkpoint(self, k: int, member: Member) -> Checkpoint:
+        return Checkpoint(
+            optimizer=self.optimizer.network_state(k),
+            learning_rate=float(self.optimizer.rates[k]),
+            random=RandomStates(
+                member.order.rng.bit_generator.state, member.dropout_rng.bit_generator.state
+            ),
+        )
+
+    def _resume(self, checkpoint: Checkpoint) -> None:
+        self.optimizer.set_network_state(0, checkpoint.optimizer)
+        self.optimizer.set_rate(0, checkpoint.learning_rate, rescale=False)
+
+
+def build_module(
+    tasks: Sequence[TrainingTask], dtype: torch.dtype, device: torch.device
+) -> StackedMLP:
+    """The stacked network of tasks with equal ``stack_key``."""
+    return StackedMLP(
+        len(tasks),
+        tasks[0].layer_sizes,
+        tasks[0].activations,
+        tasks[0].loss,
+        negative_slope=tasks[0].negative_slope,
+        dtype=dtype,
+        device=device,
+    )
+
+
+def random_streams(task: TrainingTask) -> tuple[np.random.Generator, ...]:
+    """Generators of the starting weights, the row order and the dropout masks."""
+    streams = np.random.SeedSequence(task.seed).spawn(3)
+    initial, order, dropout = map(np.random.default_rng, streams)
+    if task.resume is not None:
+        order.bit_generator.state = task.resume.random.order
+        dropout.bit_generator.state = task.resume.random.dropout
+    return initial, order, dropout
+
+
+def starting_weights(task: TrainingTask, rng: np.random.Generator):
+    """Weights and biases, given or drawn."""
+    if task.initial_weights is not None:
+        return task.initial_weights
+    sizes, hidden = task.layer_sizes, task.activations
+    layers = [
+        Layer(fan_in, fan_out, activation, task.negative_slope, nearest)
+        for fan_in, fan_out, activation, nearest in zip(
+            sizes[:-1],
+            sizes[1:],
+            (*hidden, "identity"),
+            (*hidden, *(hidden[-1:] or ("identity",))),
+            strict=True,
+        )
+    ]
+    drawn = [initial_layer(task.initialization, layer, rng) for layer in layers]
+    return [w for w, _ in drawn], [b for _, b in drawn]
+
+
+def finished(
+    progress: Progress,
+    coefs: list[np.ndarray],
+    intercepts: list[np.ndarray],
+    rate: float | None,
+    checkpoint: Checkpoint | None = None,
+) -> TrainingResult:
+    """The result of a network that has stopped.
+
+    Raises
+    ------
+    DivergenceError
+        If a weight is infinite or NaN.
+    """
+    total = sum(float(np.abs(array).max(initial=0.0)) for array in [*coefs, *intercepts])
+    check_finite(total, progress.n_iter, rate, what="largest weight")
+    stopped_early = progress.task.early_stopping
+    validated = progress.task.validation is not None
+    return TrainingResult(
+        coefs=coefs,
+        intercepts=intercepts,
+        loss=progress.loss_curve[-1] if progress.loss_curve else float("nan"),
+        loss_curve=progress.loss_curve,
+        validation_loss_curve=progress.validation_loss_curve if validated else None,
+        validation_scores=progress.validation_scores if validated else None,
+        best_loss=None if stopped_early else progress.best_loss,
+        best_validation_score=progress.best_validation_score if stopped_early else None,
+        n_iter=progress.n_iter,
+        t=progress.t,
+        no_improvement_count=progress.no_improvement_count,
+        stopping_reason=str(progress.stopping_reason),
+        checkpoint=checkpoint,
+    )
