@@ -27,6 +27,8 @@ class FusedAdam(torch.optim.Adam):
     On a small network the wrappers take ten times as long as the kernel.
     """
 
+    steps_on_device = True
+
     def step(self, closure=None):  # type: ignore[override]
         for group in self.param_groups:
             beta_1, beta_2 = group["betas"]
@@ -288,13 +290,17 @@ class StackOptimizer:
 
     def _set_entry(self, parameter, index: int, key: str, row: int | None, value: Any) -> None:
         state = self.torch_optimizer.state[parameter]
-        if not isinstance(value, np.ndarray) or value.ndim == 0:
-            state[key] = torch.tensor(value) if isinstance(value, np.ndarray) else value
-            return
-        if key not in state:
-            state[key] = torch.zeros_like(parameter)
-        target = self._entries(parameter, index)[key] if row is not None else state[key]
-        (target[row] if row is not None else target).copy_(torch.from_numpy(value))
+        if not isinstance(value, np.ndarray):
+            state[key] = value
+        elif value.ndim == 0:
+            on_device = getattr(self.torch_optimizer, "steps_on_device", False)
+            state[key] = torch.as_tensor(value, device=parameter.device if on_device else "cpu")
+        elif row is None:
+            state[key] = torch.as_tensor(value, device=parameter.device)
+        else:
+            if key not in state:
+                state[key] = torch.zeros_like(parameter)
+            self._entries(parameter, index)[key][row].copy_(torch.as_tensor(value))
 
     def _rescale_velocity(self, k: int, factor: float) -> None:
         velocity = self.family.velocity if self.family is not None else None

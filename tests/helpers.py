@@ -1,0 +1,52 @@
+"""Small data and tasks that several test files use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from skmlp._task import OptimizerSettings, Rows, TrainingTask
+
+TARGETS = {
+    "log_loss": lambda rng, n: np.eye(3)[rng.integers(0, 3, n)],
+    "binary_log_loss": lambda rng, n: rng.integers(0, 2, (n, 3)).astype(float),
+    "squared_error": lambda rng, n: rng.normal(size=(n, 3)),
+    "poisson": lambda rng, n: rng.poisson(2.0, (n, 3)).astype(float),
+}
+
+
+def random_rows(loss: str = "log_loss", n: int = 40, d: int = 5, seed: int = 0) -> Rows:
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, d))
+    return Rows(X, TARGETS[loss](rng, n), None, np.arange(n))
+
+
+def make_task(
+    *,
+    rows: Rows | None = None,
+    hidden: tuple[int, ...] = (8, 6),
+    activations: tuple[str, ...] | None = None,
+    loss: str = "log_loss",
+    optimizer: Any = "adam",
+    dropout: float = 0.0,
+    seed: int = 0,
+    max_iter: int = 5,
+    settings: dict[str, Any] | None = None,
+    **others: Any,
+) -> TrainingTask:
+    rows = rows or random_rows(loss)
+    return TrainingTask(
+        train=rows,
+        layer_sizes=(rows.X.shape[1], *hidden, rows.targets.shape[1]),
+        activations=activations or ("tanh",) * len(hidden),
+        loss=loss,
+        optimizer=OptimizerSettings(optimizer, **(settings or {})),
+        seed=seed,
+        dropout=(dropout,) * len(hidden),
+        max_iter=max_iter,
+        n_iter_no_change=others.pop("n_iter_no_change", float("inf")),
+        batch_size=others.pop("batch_size", 16),
+        score=others.pop("score", "accuracy"),
+        **others,
+    )

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.sparse
+import torch
+from helpers import random_rows
+
+from skmlp._task import Rows
+from skmlp.training import batches
+from skmlp.training.batches import RowOrder, RowStore, chunk_steps
+
+CPU = torch.device("cpu")
+
+
+def order(n=10, batch_size=4, shuffle=True, seed=0):
+    return RowOrder(n, batch_size, shuffle, np.random.default_rng(seed))
+
+
+def test_every_epoch_has_every_row_once_in_a_new_order():
+    rows = order(n=101, batch_size=8)
+    first = np.concatenate([rows.take(5), rows.take(8)])
+    assert rows.steps_left == 0
+    rows.start_epoch()
+    second = rows.take(13)
+    assert sorted(first) == sorted(second) == list(range(101))
+    assert not np.array_equal(first, second)
+
+
+def test_without_shuffling_rows_stay_in_order():
+    rows = order(shuffle=False)
+    assert [list(rows.take(1)) for _ in range(3)] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+
+
+def test_chunk_of_equal_networks_needs_no_scale():
+    data = random_rows(n=10)
+    store = RowStore([data, data], torch.float64, CPU)
+    chunk = store.chunk([order(seed=1), order(seed=2)], 3)
+    assert chunk.scale is None
+    assert [x.shape[1] for x, _, _ in chunk.batches()] == [4, 4, 2]
+    assert [scale for _, _, scale in chunk.batches()] == [1 / 4, 1 / 4, 1 / 2]
+    np.testing.assert_array_equal(chunk.X[1].numpy(), data.X[order(seed=2).take(3)])
+    np.testing.assert_array_equal(chunk.targets[0].numpy(), data.targets[order(seed=1).take(3)])
+
+
+def test_networks_of_different_sizes_are_filled_up_with_rows_of_no_weight():
+    small, large = random_rows(n=6), random_rows(n=9, seed=1)
+    store = RowStore([small, large], torch.float64, CPU)
+    chunk = store.chunk([order(n=6), order(n=9)], 2)
+    assert chunk.X.shape[:2] == (2, 8)
+    np.testing.assert_array_equal(chunk.n_rows, [[4, 2], [4, 4]])
+    np.testing.assert_allclose(
+        chunk.scale[:, :, 0].numpy(), [[1 / 4] * 4 + [1 / 2] * 2 + [0] * 2, [1 / 4] * 8]
+    )
+
+
+def test_weights_become_shares_of_their_batch():
+    data = random_rows(n=5)
+    data.weights = np.array([1.0, 3.0, 2.0, 2.0, 5.0])
+    chunk = RowStore([data], torch.float64, CPU).chunk([order(5, 2, shuffle=False)], 3)
+    np.testing.assert_allclose(chunk.scale[0, :, 0].numpy(), [0.25, 0.75, 0.5, 0.5, 1.0])
+    np.testing.assert_allclose(chunk.weight_sums, [[4.0, 4.0, 5.0]])
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_mean_losses_add_up_batch_rows_times_mean(weighted):
+    rng = np.random.default_rng(0)
+    sizes, losses = [7, 9], rng.uniform(size=(2, 8))
+    data = [random_rows(n=n, seed=n) for n in sizes]
+    if weighted:
+        for rows in data:
+            rows.weights = rng.uniform(0.5, 2, len(rows))
+    chunk = RowStore(data, torch.float64, CPU).chunk([order(n) for n in sizes], 2)
+    expected = []
+    for k in range(2):
+        total = 0.0
+        for s, n in enumerate(chunk.n_rows[k]):
+            part = slice(4 * s, 4 * s + n)
+            w = (
+                np.ones(n)
+                if data[k].weights is None
+                else data[k].weights[order(sizes[k]).take(2)[part]]
+            )
+            total += n * np.average(losses[k, part], weights=w)
+        expected.append(total)
+    np.testing.assert_allclose(chunk.mean_losses(torch.from_numpy(losses)), expected)
+
+
+def test_sparse_rows_are_the_dense_rows():
+    data = random_rows(n=10)
+    sparse = Rows(scipy.sparse.csr_matrix(data.X), data.targets)
+    chunks = [RowStore([r], torch.float64, CPU).chunk([order()], 2) for r in (data, sparse)]
+    assert torch.equal(chunks[0].X, chunks[1].X)
+
+
+def test_shared_arrays_are_stored_once():
+    data, other = random_rows(n=10), random_rows(n=12)
+    store = RowStore([data, other, data], torch.float64, CPU)
+    assert store.X.shape[0] == 22
+    store.keep([2, 1])
+    chunk = store.chunk([order(10), order(12)], 1)
+    np.testing.assert_array_equal(chunk.X[0].numpy(), data.X[order(10).take(1)])
+    np.testing.assert_array_equal(chunk.X[1].numpy(), other.X[order(12).take(1)])
+
+
+def test_chunks_are_bounded_in_bytes_but_never_empty(monkeypatch):
+    store = RowStore([random_rows(n=100, d=5)], torch.float64, CPU)
+    monkeypatch.setattr(batches, "_CHUNK_BYTES", 5 * 8 * 16 * 3)
+    assert chunk_steps(store, 16) == 3
+    monkeypatch.setattr(batches, "_CHUNK_BYTES", 1)
+    assert chunk_steps(store, 16) == 1

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.sparse
+from helpers import make_task, random_rows
+
+from skmlp._task import Rows
+from skmlp.network.losses import LOSSES
+from skmlp.training import full_batch, train
+from skmlp.training.full_batch import FullBatchProblem
+from skmlp.training.progress import DivergenceError
+
+
+def lbfgs(**others):
+    return make_task(optimizer="lbfgs", **others)
+
+
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.4])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_gradient_passes_central_differences(loss, l1_ratio):
+    rows = random_rows(loss)
+    rows.weights = np.random.default_rng(0).uniform(0.5, 2, len(rows))
+    problem = FullBatchProblem(lbfgs(rows=rows, loss=loss, alpha=0.3, l1_ratio=l1_ratio))
+    x = problem._start() + np.random.default_rng(1).uniform(0.1, 0.2, len(problem._start()))
+    _, gradient = problem.value_and_gradient(x)
+    for i in np.random.default_rng(2).choice(len(x), 30, replace=False):
+        ends = []
+        for h in (1e-5, -1e-5):
+            moved = x.copy()
+            moved[i] += h
+            ends.append(problem.value_and_gradient(moved)[0])
+        assert gradient[i] == pytest.approx((ends[0] - ends[1]) / 2e-5, rel=1e-6, abs=1e-8)
+
+
+def test_rows_in_parts_give_the_same_loss(monkeypatch):
+    whole = FullBatchProblem(lbfgs())
+    monkeypatch.setattr(full_batch, "_ROWS_AT_ONCE", 7)
+    parts = FullBatchProblem(lbfgs())
+    sparse = FullBatchProblem(
+        lbfgs(rows=Rows(scipy.sparse.csr_matrix(random_rows().X), random_rows().targets))
+    )
+    expected, gradient = whole.value_and_gradient(whole._start())
+    for problem in (parts, sparse):
+        value, other = problem.value_and_gradient(whole._start())
+        assert value == pytest.approx(expected, rel=1e-12)
+        np.testing.assert_allclose(other, gradient, rtol=1e-9, atol=1e-12)
+
+
+def test_loss_curve_falls_and_reasons_are_told():
+    (converged,) = train([lbfgs(hidden=(), alpha=0.1, max_iter=500)])
+    assert converged.stopping_reason == "converged"
+    assert np.all(np.diff(converged.loss_curve) <= 1e-12)
+    assert train([lbfgs(max_iter=3)])[0].stopping_reason == "max_iter"
+    assert train([lbfgs(max_iter=500, max_fun=2, tol=0.0)])[0].stopping_reason == "max_fun"
+
+
+def test_early_stopping_returns_the_best_weights():
+    task = lbfgs(
+        validation=random_rows(n=30, seed=9), early_stopping=True, n_iter_no_change=3, max_iter=200
+    )
+    (result,) = train([task])
+    assert result.stopping_reason == "early_stopping"
+    assert result.n_iter < 200
+    best = int(np.argmax(result.validation_scores))
+    (shorter,) = train([lbfgs(max_iter=best + 1)])
+    for ours, theirs in zip(result.coefs, shorter.coefs, strict=True):
+        np.testing.assert_allclose(ours, theirs)
+
+
+def test_l1_makes_exact_zeros():
+    (result,) = train([lbfgs(hidden=(8,), alpha=5.0, l1_ratio=1.0, max_iter=2000, tol=1e-8)])
+    assert (result.coefs[0] == 0).mean() > 0.5
+
+
+def test_divergence_is_an_error():
+    rows = random_rows("poisson")
+    rows.X = rows.X * 1e200
+    (result,) = train([lbfgs(rows=rows, loss="poisson", hidden=())])
+    assert isinstance(result, DivergenceError)
+
+
+def test_float32_weights_come_back_as_float32():
+    (result,) = train([lbfgs(dtype="float32")])
+    assert {a.dtype.name for a in [*result.coefs, *result.intercepts]} == {"float32"}

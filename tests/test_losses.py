@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from helpers import TARGETS
+from sklearn.metrics import log_loss, mean_poisson_deviance
+
+from skmlp.network.losses import _FEW_CLASSES, LOSSES
+
+
+def logits_and_targets(loss, n=50, scale=3.0):
+    rng = np.random.default_rng(0)
+    z = torch.from_numpy(rng.normal(scale=scale, size=(1, n, 3)))
+    return z, torch.from_numpy(TARGETS[loss](rng, n)).unsqueeze(0)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_delta_is_the_gradient_of_per_row(loss):
+    z, t = logits_and_targets(loss)
+    z.requires_grad_()
+    LOSSES[loss].per_row(z, t).sum().backward()
+    torch.testing.assert_close(LOSSES[loss].delta(z.detach(), t), z.grad, rtol=1e-10, atol=1e-12)
+
+
+def test_log_loss_is_scikit_learns():
+    z, t = logits_and_targets("log_loss")
+    ours = LOSSES["log_loss"].per_row(z, t).mean().item()
+    proba = LOSSES["log_loss"].mean(z)[0].numpy()
+    assert ours == pytest.approx(log_loss(t[0].argmax(1).numpy(), proba))
+
+
+def test_binary_log_loss_is_torchs_summed_over_outputs():
+    z, t = logits_and_targets("binary_log_loss")
+    expected = torch.nn.functional.binary_cross_entropy_with_logits(z, t, reduction="none").sum(-1)
+    torch.testing.assert_close(LOSSES["binary_log_loss"].per_row(z, t), expected)
+
+
+def test_poisson_is_half_the_deviance():
+    z, t = logits_and_targets("poisson", scale=1.0)
+    per_row = LOSSES["poisson"].per_row(z[..., :1], t[..., :1]).mean().item()
+    deviance = mean_poisson_deviance(t[0, :, 0].numpy(), z[0, :, 0].exp().numpy())
+    assert per_row == pytest.approx(deviance / 2)
+
+
+def test_squared_error_is_half_the_square_summed_over_outputs():
+    z, t = logits_and_targets("squared_error")
+    expected = 0.5 * ((z - t) ** 2).sum(-1)
+    torch.testing.assert_close(LOSSES["squared_error"].per_row(z, t), expected)
+
+
+@pytest.mark.parametrize("loss", ["log_loss", "binary_log_loss"])
+def test_huge_logits_give_finite_losses(loss):
+    z = torch.tensor([[[1000.0, -1000.0, 0.0]]])
+    t = torch.tensor([[[0.0, 1.0, 0.0]]])
+    value = LOSSES[loss].per_row(z, t)
+    assert torch.isfinite(value).all()
+    assert torch.isfinite(LOSSES[loss].delta(z, t)).all()
+    assert value.item() >= 1000.0
+
+
+@pytest.mark.parametrize("n_classes", [2, _FEW_CLASSES, _FEW_CLASSES + 1])
+def test_softmax_is_torchs_for_few_and_many_classes(n_classes):
+    z = torch.from_numpy(np.random.default_rng(0).normal(size=(3, 7, n_classes)))
+    torch.testing.assert_close(LOSSES["log_loss"].mean(z), torch.softmax(z, -1))

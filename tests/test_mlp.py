@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from helpers import TARGETS
+
+from skmlp.network.activations import ACTIVATIONS
+from skmlp.network.losses import LOSSES
+from skmlp.network.mlp import Blocks, StackedMLP, sum_per_network
+
+
+def stacked(K=2, sizes=(5, 7, 6, 3), activation="tanh", loss="log_loss"):
+    names = (activation,) * (len(sizes) - 2)
+    module = StackedMLP(K, sizes, names, loss, dtype=torch.float64)
+    values = np.random.default_rng(0).normal(scale=0.5, size=module.blocks.flat.numel())
+    module.blocks.flat.copy_(torch.from_numpy(values))
+    return module
+
+
+def batch(loss, K=2, B=9, d=5):
+    rng = np.random.default_rng(1)
+    x = torch.from_numpy(rng.normal(size=(K, B, d)))
+    t = torch.from_numpy(np.stack([TARGETS[loss](rng, B) for _ in range(K)]))
+    scale = torch.from_numpy(rng.uniform(0.1, 1, size=(K, B, 1)))
+    return x, t, scale
+
+
+@pytest.mark.parametrize(("activation", "loss"), list(itertools.product(ACTIVATIONS, LOSSES)))
+def test_gradients_pass_central_differences(activation, loss):
+    module = stacked(activation=activation, loss=loss)
+    x, t, scale = batch(loss)
+    masks = [
+        torch.from_numpy(np.random.default_rng(w).integers(0, 2, (2, 9, w)) * 2.0) for w in (7, 6)
+    ]
+    module.compute_gradients(x, t, scale, masks)
+    gradient = module.gradients.flat.clone()
+
+    def value() -> float:
+        logits = module.compute_gradients(x, t, scale, masks)
+        return (module.loss.per_row(logits, t).unsqueeze(2) * scale).sum().item()
+
+    flat, h = module.blocks.flat, 1e-5
+    for i in np.random.default_rng(2).choice(len(flat), 40, replace=False):
+        start = flat[i].item()
+        flat[i] = start + h
+        above = value()
+        flat[i] = start - h
+        below = value()
+        flat[i] = start
+        numeric = (above - below) / (2 * h)
+        assert gradient[i].item() == pytest.approx(numeric, rel=1e-6, abs=1e-8)
+
+
+@pytest.mark.parametrize("sizes", [(5, 3), (5, 7, 3), (5, 7, 6, 3)])
+def test_gradients_are_autograds(sizes):
+    module = stacked(sizes=sizes)
+    x, t, scale = batch("log_loss")
+    module.compute_gradients(x, t, scale)
+    weights = [w.clone().requires_grad_() for w in module.blocks.weights]
+    biases = [b.clone().requires_grad_() for b in module.blocks.biases]
+    h = x
+    for i, (w, b) in enumerate(zip(weights, biases, strict=True)):
+        h = h @ w + b
+        h = torch.tanh(h) if i < len(weights) - 1 else h
+    (module.loss.per_row(h, t).unsqueeze(2) * scale).sum().backward()
+    for ours, theirs in zip(module.gradients.all, [*weights, *biases], strict=True):
+        torch.testing.assert_close(ours, theirs.grad)
+
+
+def test_forward_is_what_training_computes_and_what_one_network_predicts():
+    module = stacked(K=3)
+    x, t, scale = batch("log_loss", K=3)
+    logits = module(x)
+    torch.testing.assert_close(module.compute_gradients(x, t, scale), logits)
+    for k in range(3):
+        torch.testing.assert_close(module.logits_of(k, x[k]), logits[k])
+    torch.testing.assert_close(module(x[0])[2], module.logits_of(2, x[0]))
+
+
+def test_logits_in_parts_equal_the_whole():
+    module = stacked(K=1)
+    x = torch.from_numpy(np.random.default_rng(0).normal(size=(5000, 5)))
+    torch.testing.assert_close(module.logits_of(0, x), module(x)[0])
+
+
+def test_blocks_keep_and_return_each_network():
+    blocks = Blocks(3, (4, 5, 2), torch.empty(0, dtype=torch.float64))
+    rng = np.random.default_rng(0)
+    networks = [
+        (
+            [rng.normal(size=(4, 5)), rng.normal(size=(5, 2))],
+            [rng.normal(size=5), rng.normal(size=2)],
+        )
+        for _ in range(3)
+    ]
+    for k, (coefs, intercepts) in enumerate(networks):
+        blocks.set_network(k, coefs, intercepts)
+    kept = blocks.take([2, 0])
+    for k, original in enumerate([2, 0]):
+        for ours, theirs in zip(kept.network(k), networks[original], strict=True):
+            for a, b in zip(ours, theirs, strict=True):
+                np.testing.assert_array_equal(a, b)
+    sums = [sum(a.sum() for part in network for a in part) for network in networks]
+    np.testing.assert_allclose(sum_per_network(blocks.all).numpy(), sums)
+
+
+def test_parameters_have_usual_names_and_share_the_blocks_memory():
+    module = stacked(K=1)
+    state = module.state_dict()
+    assert set(state) == {f"{kind}.{i}" for kind in ("weights", "biases") for i in range(3)}
+    module.load_state_dict({name: torch.full_like(value, 0.5) for name, value in state.items()})
+    assert (module.blocks.flat == 0.5).all()
+    assert all(p.grad is not None for p in module.parameters())
+
+
+def test_equal_units_stay_equal():
+    # zero or equal weights never break the symmetry between the units of a layer
+    module = stacked(K=1, sizes=(5, 7, 3))
+    module.blocks.flat.fill_(0.1)
+    x, t, scale = batch("log_loss", K=1)
+    module.compute_gradients(x, t, scale)
+    columns = module.gradients.weights[0][0]
+    torch.testing.assert_close(columns, columns[:, :1].expand_as(columns))

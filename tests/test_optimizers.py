@@ -1,0 +1,239 @@
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from skmlp._task import OptimizerSettings
+from skmlp.network.mlp import Blocks
+from skmlp.training import optimizers
+from skmlp.training.optimizers import OPTIMIZERS, FusedAdam, StackOptimizer, is_optimizer_class
+
+SIZES = (4, 5, 3)
+TORCH_CLASSES = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.Adam,  # its decay is tested apart
+    "nadam": torch.optim.NAdam,
+    "adamax": torch.optim.Adamax,
+    "radam": torch.optim.RAdam,
+    "rmsprop": torch.optim.RMSprop,
+    "adagrad": torch.optim.Adagrad,
+    "adadelta": torch.optim.Adadelta,
+    "sgd": partial(torch.optim.SGD, momentum=0.9, nesterov=True),
+}
+CUSTOM = {
+    "ASGD": torch.optim.ASGD,
+    "Rprop": torch.optim.Rprop,
+    "partial": partial(torch.optim.RMSprop, alpha=0.8, momentum=0.5),
+    "Adafactor": torch.optim.Adafactor,
+}
+
+
+def random_blocks(K, seed):
+    blocks = Blocks(K, SIZES, torch.empty(0, dtype=torch.float64))
+    values = np.random.default_rng(seed).normal(size=blocks.flat.numel())
+    blocks.flat.copy_(torch.from_numpy(values))
+    return blocks
+
+
+def closure():
+    raise AssertionError("this optimizer needs no closure")
+
+
+def set_gradients(gradients, step):
+    """Gradients that depend on the network's number alone, kept in the last bias."""
+    for block in gradients.all:
+        for k in range(block.shape[0]):
+            rng = np.random.default_rng([step, int(gradients.identity[k]), block.shape[1]])
+            block[k] = torch.from_numpy(rng.normal(size=block.shape[1:]))
+
+
+def stack(K, family, rates, seed=0, settings=None):
+    blocks, gradients = random_blocks(K, seed), random_blocks(K, 1)
+    gradients.identity = list(range(K))
+    settings = settings or [OptimizerSettings(family)] * K
+    return StackOptimizer(settings, rates, blocks, gradients)
+
+
+def run_torch(make, blocks, k, rate, steps, identity):
+    """The same steps by torch alone, on the network's own parameters."""
+    parameters = [torch.nn.Parameter(b[k : k + 1].clone()) for b in blocks.all]
+    if make in CUSTOM.values():
+        parameters = [torch.nn.Parameter(p.detach()[0].squeeze(0)) for p in parameters]
+    optimizer = make(parameters, lr=rate)
+    for step in range(steps):
+        for p, block in zip(parameters, blocks.all, strict=True):
+            rng = np.random.default_rng([step, identity, block.shape[1]])
+            p.grad = torch.from_numpy(rng.normal(size=block.shape[1:])).view(p.shape)
+        optimizer.step()
+    return [p.detach().reshape(b.shape[1:]) for p, b in zip(parameters, blocks.all, strict=True)]
+
+
+def test_every_family_has_an_oracle():
+    assert set(TORCH_CLASSES) == set(OPTIMIZERS)
+
+
+@pytest.mark.parametrize("K", [1, 3])
+@pytest.mark.parametrize("name", [*TORCH_CLASSES, *CUSTOM])
+def test_steps_are_torchs(name, K):
+    make = TORCH_CLASSES.get(name) or CUSTOM[name]
+    rates = [0.01, 0.003, 0.02][:K]
+    ours = stack(K, CUSTOM.get(name, name), rates)
+    expected = [run_torch(make, ours.blocks, k, rates[k], 6, k) for k in range(K)]
+    for step in range(6):
+        set_gradients(ours.gradients, step)
+        ours.step(closure)
+    for k in range(K):
+        for block, theirs in zip(ours.blocks.all, expected[k], strict=True):
+            torch.testing.assert_close(block[k], theirs, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", [*OPTIMIZERS, *CUSTOM])
+def test_networks_that_stay_go_on_as_before(name):
+    family, rates = CUSTOM.get(name, name), [0.01, 0.003, 0.02, 0.005]
+    whole, reduced = stack(4, family, rates), stack(4, family, rates)
+    for step in range(6):
+        if step == 3:
+            gradients = reduced.gradients.take([3, 1])
+            gradients.identity = [3, 1]
+            reduced.keep([3, 1], reduced.blocks.take([3, 1]), gradients)
+        for optimizer in (whole, reduced):
+            set_gradients(optimizer.gradients, step)
+            optimizer.step(closure)
+    for all_four, two in zip(whole.blocks.all, reduced.blocks.all, strict=True):
+        torch.testing.assert_close(two, all_four[[3, 1]], rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(reduced.rates, [0.005, 0.003])
+
+
+@pytest.mark.parametrize("name", [*OPTIMIZERS, "Adafactor"])
+def test_state_moves_between_stacks(name):
+    family = CUSTOM.get(name, name)
+    alone, pair = stack(1, family, [0.01]), stack(2, family, [0.02, 0.01])
+    pair.gradients.identity = [5, 0]
+    for block, other in zip(pair.blocks.all, alone.blocks.all, strict=True):
+        block[1] = other[0]
+    for step in range(3):
+        set_gradients(pair.gradients, step)
+        pair.step(closure)
+    for block, other in zip(pair.blocks.all, alone.blocks.all, strict=True):
+        other[0] = block[1]
+    alone.set_network_state(0, pair.network_state(1))
+    for step in range(3, 6):
+        for optimizer in (alone, pair):
+            set_gradients(optimizer.gradients, step)
+            optimizer.step(closure)
+    for block, other in zip(pair.blocks.all, alone.blocks.all, strict=True):
+        torch.testing.assert_close(other[0], block[1], rtol=1e-10, atol=1e-12)
+
+
+def test_settings_may_differ_within_a_stack():
+    settings = [
+        OptimizerSettings("adam"),
+        OptimizerSettings("adam"),
+        OptimizerSettings("adam", beta_1=0.5, epsilon=1e-3),
+    ]
+    ours = stack(3, "adam", [0.01] * 3, settings=settings)
+    make = partial(torch.optim.Adam, betas=(0.5, 0.999), eps=1e-3)
+    expected = run_torch(make, ours.blocks, 2, 0.01, 4, 2)
+    for step in range(4):
+        set_gradients(ours.gradients, step)
+        ours.step(closure)
+    for block, theirs in zip(ours.blocks.all, expected, strict=True):
+        torch.testing.assert_close(block[2], theirs)
+
+
+@pytest.mark.parametrize("K", [1, 2])
+def test_sgd_velocity_follows_the_rate_as_in_scikit_learn(K):
+    # scikit-learn: velocity = momentum * velocity - rate * gradient
+    ours = stack(K, "sgd", [0.1] * K, settings=[OptimizerSettings("sgd", 0.9, False)] * K)
+    expected = [b[0].clone() for b in ours.blocks.all]
+    velocity = [torch.zeros_like(b) for b in expected]
+    for step, rate in enumerate([0.1, 0.1, 0.02, 0.5]):
+        for k in range(K):
+            ours.set_rate(k, rate)
+        set_gradients(ours.gradients, step)
+        for i, gradient in enumerate(ours.gradients.all):
+            velocity[i] = 0.9 * velocity[i] - rate * gradient[0]
+            expected[i] = expected[i] + velocity[i]
+        ours.step(closure)
+    for block, theirs in zip(ours.blocks.all, expected, strict=True):
+        torch.testing.assert_close(block[0], theirs)
+
+
+@pytest.mark.parametrize("rates", [[0.1], [0.1, 0.1], [0.1, 0.5]])
+def test_decay_shrinks_weights_and_leaves_biases(rates):
+    ours = stack(len(rates), "adam", rates)
+    before = ours.blocks.take(range(len(rates)))
+    decays = np.array([0.2, 0.4][: len(rates)])
+    ours.decay(decays)
+    for k, rate in enumerate(rates):
+        for new, old in zip(ours.blocks.weights, before.weights, strict=True):
+            torch.testing.assert_close(new[k], old[k] * (1 - rate * decays[k]))
+        for new, old in zip(ours.blocks.biases, before.biases, strict=True):
+            assert torch.equal(new[k], old[k])
+
+
+def test_adamw_is_torchs_where_weights_decay():
+    ours = stack(1, "adamw", [0.01])
+    assert OPTIMIZERS["adamw"].default_weight_decay == 0.01
+    parameters = [torch.nn.Parameter(b[0].clone()) for b in ours.blocks.weights]
+    theirs = torch.optim.AdamW(parameters, lr=0.01)
+    for step in range(5):
+        set_gradients(ours.gradients, step)
+        for p, gradient in zip(parameters, ours.gradients.weights, strict=True):
+            p.grad = gradient[0].clone()
+        ours.decay(np.array([0.01]))
+        ours.step(closure)
+        theirs.step()
+    for block, p in zip(ours.blocks.weights, parameters, strict=True):
+        torch.testing.assert_close(block[0], p.detach())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_fused_adam_is_torch_adam(dtype):
+    start = torch.from_numpy(np.random.default_rng(0).normal(size=1000)).to(dtype)
+    ours, theirs = (torch.nn.Parameter(start.clone()) for _ in range(2))
+    pairs = [(ours, FusedAdam([ours], lr=0.01)), (theirs, torch.optim.Adam([theirs], lr=0.01))]
+    for step in range(10):
+        for p, optimizer in pairs:
+            gradient = np.random.default_rng(step).normal(size=1000)
+            p.grad = torch.from_numpy(gradient).to(dtype)
+            optimizer.step()
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_optimizer_that_needs_a_closure_gets_one():
+    ours = stack(1, torch.optim.LBFGS, [1.0])
+    calls = []
+
+    def loss():
+        calls.append(1)
+        ours.gradients.flat.copy_(ours.blocks.flat)
+        return 0.5 * (ours.blocks.flat**2).sum()
+
+    for _ in range(3):
+        ours.step(loss)
+    assert calls
+    assert ours.blocks.flat.abs().max() < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("value", "accepted"),
+    [
+        (torch.optim.SGD, True),
+        (partial(torch.optim.SGD, momentum=0.5), True),
+        (torch.optim.Optimizer, True),
+        (dict, False),
+        (partial(dict), False),
+        (torch.optim.SGD([torch.zeros(1)]), False),
+        ("sgd", False),
+    ],
+)
+def test_is_optimizer_class(value, accepted):
+    assert is_optimizer_class(value) == accepted
+
+
+def test_adam_falls_back_to_torchs_own_without_the_fused_kernel():
+    assert optimizers._ADAM is (FusedAdam if hasattr(torch, "_fused_adam_") else torch.optim.Adam)

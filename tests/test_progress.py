@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from math import inf, nan
+
+import pytest
+from helpers import make_task
+
+from skmlp.training.progress import DivergenceError, Progress, check_finite
+
+
+def progress(**others):
+    return Progress(make_task(max_iter=100, **others))
+
+
+def run(p, losses, scores=None, rate=0.1):
+    """Feed epochs until it stops; return the rates."""
+    rates = []
+    for i, loss in enumerate(losses):
+        if scores is not None:
+            p.validate(1.0, scores[i])
+        rate = p.end_epoch(loss, rate)
+        rates.append(rate)
+        if p.stopping_reason:
+            break
+    return rates
+
+
+def test_stops_after_more_than_n_iter_no_change_epochs_without_improvement():
+    p = progress(n_iter_no_change=3, tol=0.01)
+    run(p, [1.0, 0.5, 0.495, 0.492, 0.491, 0.491, 0.491, 0.491])
+    assert (p.n_iter, p.stopping_reason) == (6, "no_improvement")
+    assert p.best_loss == 0.491
+
+
+def test_improvements_of_tol_start_the_count_again():
+    p = progress(n_iter_no_change=2, tol=0.1)
+    run(p, [1.0, 0.95, 0.95, 0.8, 0.79, 0.79, 0.79])
+    assert p.n_iter == 7
+
+
+def test_validation_score_decides_with_early_stopping():
+    p = progress(n_iter_no_change=1, tol=0.01, early_stopping=True)
+    run(p, [5, 4, 3, 2, 1], scores=[0.5, 0.8, 0.805, 0.8, 0.9])
+    assert (p.n_iter, p.stopping_reason) == (4, "early_stopping")
+    assert p.best_validation_score == 0.805
+
+
+def test_validate_tells_the_best_only_with_early_stopping():
+    p = progress(early_stopping=True)
+    assert p.validate(1.0, 0.5)
+    p.end_epoch(1.0, 0.1)
+    assert not p.validate(1.0, 0.5)
+    assert p.validate(1.0, 0.6)
+    assert not progress().validate(1.0, 0.5)
+
+
+def test_max_iter():
+    p = Progress(make_task(max_iter=3))
+    run(p, [3, 2, 1, 0])
+    assert (p.n_iter, p.stopping_reason) == (3, "max_iter")
+
+
+def test_inverse_scaling_is_the_formula():
+    p = progress(learning_rate="invscaling", learning_rate_init=0.3, power_t=0.7)
+    assert run(p, [3, 2, 1]) == pytest.approx([0.3 / (40 * n + 1) ** 0.7 for n in (1, 2, 3)])
+
+
+def test_adaptive_divides_by_five_down_to_one_millionth():
+    p = progress(learning_rate="adaptive", n_iter_no_change=1, tol=1e-4)
+    rates = run(p, [1.0] * 200, rate=1e-3)
+    distinct = list(dict.fromkeys(rates))
+    assert distinct == pytest.approx([1e-3 / 5**i for i in range(6)])
+    assert p.stopping_reason == "learning_rate"
+
+
+def test_infinite_patience_never_stops():
+    p = progress(n_iter_no_change=inf)
+    run(p, [1.0] * 99)
+    assert p.stopping_reason is None
+
+
+def test_verbose_prints_what_happens(capsys):
+    p = progress(n_iter_no_change=1, tol=0.0, early_stopping=True, verbose=1)
+    run(p, [1.0] * 4, scores=[0.5] * 4)
+    printed = capsys.readouterr().out
+    assert "Iteration 1, loss = 1.00000000" in printed
+    assert "Validation score: 0.500000" in printed
+
+
+@pytest.mark.parametrize("value", [nan, inf, -inf])
+def test_divergence_names_epoch_and_rate(value):
+    with pytest.raises(
+        DivergenceError, match=r"epoch 7 with learning rate 0\.5.*learning_rate_init"
+    ):
+        check_finite(value, 7, 0.5)
+    check_finite(1e300, 7, 0.5)

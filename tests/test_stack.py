@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import scipy.sparse
+import torch
+from helpers import make_task, random_rows
+
+from skmlp._task import OptimizerSettings, Rows, TrainingResult
+from skmlp.training import train
+from skmlp.training.progress import DivergenceError
+from skmlp.training.stack import Stack
+
+
+def trained_alone(tasks):
+    return [train([task])[0] for task in tasks]
+
+
+def assert_same(ours, theirs, rtol=1e-9):
+    assert isinstance(ours, TrainingResult), ours
+    assert ours.n_iter == theirs.n_iter
+    assert ours.stopping_reason == theirs.stopping_reason
+    np.testing.assert_allclose(ours.loss_curve, theirs.loss_curve, rtol=rtol)
+    for a, b in zip(
+        [*ours.coefs, *ours.intercepts], [*theirs.coefs, *theirs.intercepts], strict=True
+    ):
+        np.testing.assert_allclose(a, b, rtol=rtol, atol=1e-12)
+
+
+def seven_tasks(optimizer="adam", **others):
+    """Networks that differ in all that may differ within a stack."""
+    rng = np.random.default_rng(0)
+    tasks = []
+    for k in range(7):
+        rows = random_rows(n=[40, 40, 37, 52, 33, 64, 40][k], seed=k)
+        if k in (2, 5):
+            rows.weights = rng.uniform(0.2, 3.0, len(rows))
+        tasks.append(
+            make_task(
+                rows=rows,
+                optimizer=optimizer,
+                seed=k,
+                learning_rate_init=[1e-2, 3e-3, 2e-2, 1e-2, 5e-3, 1e-2, 4e-2][k],
+                learning_rate=["constant", "adaptive", "invscaling"][k % 3],
+                weight_decay=[0.0, 0.1, 0.0, 0.3, 0.0, 0.1, 0.2][k],
+                alpha=[1e-4, 0.0, 0.5, 0.1, 1e-2, 0.0, 1.0][k],
+                l1_ratio=[0.0, 0.0, 0.5, 0.0, 1.0, 0.0, 0.2][k],
+                dropout=[0.0, 0.2, 0.5, 0.0, 0.1, 0.0, 0.3][k],
+                max_iter=[4, 9, 6, 12, 3, 10, 7][k],
+                max_grad_norm=[None, 0.5, None, 1.0, None, None, 0.2][k],
+                max_grad_value=[None, None, 0.05, None, None, None, None][k],
+                settings={"beta_1": [0.9, 0.5][k % 2], "momentum": [0.9, 0.0, 0.5][k % 3]},
+                initialization=["auto", "orthogonal", "sklearn"][k % 3],
+                shuffle=k != 3,
+                validation=random_rows(n=20, seed=100 + k) if k in (1, 4) else None,
+                early_stopping=k == 1,
+                n_iter_no_change=2 if k == 1 else float("inf"),
+                tol=0.5 if k == 1 else 1e-4,
+                **others,
+            )
+        )
+    return tasks
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", "rmsprop", "nadam", torch.optim.ASGD])
+def test_seven_different_networks_train_together_as_alone(optimizer):
+    tasks = seven_tasks(optimizer)
+    assert len({task.stack_key for task in tasks}) == 1
+    for together, alone in zip(train(tasks), trained_alone(tasks), strict=True):
+        assert_same(together, alone)
+        if alone.validation_scores is not None:
+            np.testing.assert_allclose(together.validation_scores, alone.validation_scores)
+
+
+def test_stopping_epochs_do_differ_in_that_test():
+    results = train(seven_tasks())
+    assert len({result.n_iter for result in results}) >= 5
+    assert {result.stopping_reason for result in results} >= {"max_iter", "early_stopping"}
+
+
+@pytest.mark.parametrize("loss", ["binary_log_loss", "squared_error", "poisson"])
+def test_other_losses_train_together_as_alone(loss):
+    tasks = [
+        make_task(loss=loss, rows=random_rows(loss, n=30 + 5 * k, seed=k), seed=k, dropout=0.1 * k)
+        for k in range(3)
+    ]
+    for together, alone in zip(train(tasks), trained_alone(tasks), strict=True):
+        assert_same(together, alone)
+
+
+def test_tasks_of_different_shapes_each_find_their_stack_and_their_place():
+    tasks = [make_task(hidden=hidden, seed=i) for i, hidden in enumerate([(8,), (4,), (8,), ()])]
+    for together, alone in zip(train(tasks), trained_alone(tasks), strict=True):
+        assert_same(together, alone)
+
+
+def test_sparse_networks_train_together_as_dense_ones():
+    tasks = [make_task(rows=random_rows(n=30 + k, seed=k), seed=k) for k in range(3)]
+    sparse = [
+        replace(t, train=Rows(scipy.sparse.csr_matrix(t.train.X), t.train.targets)) for t in tasks
+    ]
+    for ours, theirs in zip(train(sparse), train(tasks), strict=True):
+        assert_same(ours, theirs)
+
+
+def test_one_network_that_diverges_leaves_the_others_alone():
+    tasks = [
+        make_task(loss="squared_error", seed=k, max_iter=30, optimizer="sgd") for k in range(3)
+    ]
+    tasks[1] = replace(tasks[1], learning_rate_init=1e6)
+    results = train(tasks)
+    assert isinstance(results[1], DivergenceError)
+    assert "learning rate 1e+06" in str(results[1])
+    for k in (0, 2):
+        assert_same(results[k], train([tasks[k]])[0])
+
+
+def test_equal_units_stay_equal_and_zero_weights_stay_zero():
+    task = make_task(initialization=lambda shape, rng: np.full(shape, 0.1), hidden=(6,))
+    (result,) = train([task])
+    np.testing.assert_allclose(result.coefs[0], result.coefs[0][:, :1].repeat(6, 1), rtol=1e-12)
+    task = make_task(initialization=lambda shape, rng: np.zeros(shape), hidden=(6,))
+    (result,) = train([task])
+    assert not result.coefs[0].any()
+    assert not result.coefs[1].any()
+    assert result.intercepts[1].any()
+
+
+def test_closure_gives_the_loss_with_penalty_and_its_gradient():
+    task = make_task(optimizer=torch.optim.LBFGS, batch_size=40, alpha=0.5, l1_ratio=0.3)
+    stack = Stack([task])
+    chunk = stack.store.chunk([m.order for m in stack.members], 1)
+    stack.penalty.start_chunk(chunk)
+    ((x, targets, scale),) = chunk.batches()
+    stack._loss(0, x, targets, scale, None)
+    gradient, flat = stack.module.gradients.flat.clone(), stack.module.blocks.flat
+    for i in (0, 17, 60, 110):
+        start = flat[i].item()
+        flat[i] = start + 1e-6
+        above = stack._loss(0, x, targets, scale, None).item()
+        flat[i] = start - 1e-6
+        below = stack._loss(0, x, targets, scale, None).item()
+        flat[i] = start
+        assert gradient[i].item() == pytest.approx((above - below) / 2e-6, rel=1e-5, abs=1e-8)
+
+
+def test_torch_lbfgs_class_trains():
+    task = make_task(
+        optimizer=torch.optim.LBFGS, batch_size=40, learning_rate_init=0.5, max_iter=10
+    )
+    (result,) = train([task])
+    assert result.loss_curve[-1] < 0.5 * result.loss_curve[0]
+
+
+def test_optimizer_settings_are_sorted_but_results_come_in_order():
+    tasks = [
+        replace(make_task(seed=k), optimizer=OptimizerSettings("adam", beta_1=0.9 - 0.3 * (k % 2)))
+        for k in range(4)
+    ]
+    for together, alone in zip(train(tasks), trained_alone(tasks), strict=True):
+        assert_same(together, alone)
