@@ -92,8 +92,12 @@ class BaseMLP(BaseEstimator, ABC):
         """What the validation split keeps in proportion."""
         return None
 
+    def _check_partial_fit_classes(self, y, classes, *, first: bool) -> None:
+        """What only `partial_fit` can get wrong."""
+
+    @abstractmethod
     def _check_y(self, y) -> np.ndarray:
-        return y
+        """``y`` in the form that the other methods take."""
 
     # Fitting
 
@@ -137,8 +141,7 @@ class BaseMLP(BaseEstimator, ABC):
             If a parameter or the data cannot be used, before training; or if training diverges:
             the message has the epoch and the learning rate.
         """
-        self._validate_params()
-        self._check_combinations()
+        self._check_parameters()
         first = not (self.warm_start and hasattr(self, "coefs_"))
         rows, y = self._rows(X, y, sample_weight, first=first, minimum=2)
         random_state = fresh_random_state(self.random_state)
@@ -155,10 +158,9 @@ class BaseMLP(BaseEstimator, ABC):
 
     def _partial_fit(self, X, y, sample_weight=None, classes=None):
         """One epoch over the rows, going on where the last call stopped."""
+        self._check_parameters(partial=True)
         first = not hasattr(self, "coefs_")
-        if first or not hasattr(self, "_checkpoint"):
-            self._validate_params()
-        self._check_combinations(partial=True)
+        self._check_partial_fit_classes(y, classes, first=first)
         rows, _ = self._rows(X, y, sample_weight, first=first, minimum=1, classes=classes)
         task = self._task(rows, None, fresh_random_state(self.random_state), max_iter=1)
         task.keep_checkpoint = True
@@ -179,13 +181,14 @@ class BaseMLP(BaseEstimator, ABC):
 
     # Validation of the input
 
-    def _check_combinations(self, *, partial: bool = False) -> None:
-        """Parameters that are fine alone but not together.
+    def _check_parameters(self, *, partial: bool = False) -> None:
+        """Check each parameter, then those that are fine alone but not together.
 
         Raises
         ------
         ValueError
         """
+        self._validate_params()
         name = type(self).__name__
         if partial and self.early_stopping:
             raise ValueError(
@@ -430,7 +433,7 @@ class BaseMLP(BaseEstimator, ABC):
         }
         if result.stopping_reason in remedies and not task.keep_checkpoint:
             message = f"{type(self).__name__}: {remedies[result.stopping_reason]}"
-            warnings.warn(message, ConvergenceWarning, stacklevel=4)
+            warnings.warn(message, ConvergenceWarning, stacklevel=5)
 
     # Prediction
 
@@ -535,6 +538,8 @@ def checked_weights(sample_weight, X, name: str) -> np.ndarray | None:
     """
     if sample_weight is None:
         return None
+    if not np.any(sample_weight):
+        raise ValueError(f"All {name} are zero: at least one row needs a positive weight.")
     weights = _check_sample_weight(sample_weight, X, dtype=np.float64)
     if (weights < 0).any():
         worst = int(weights.argmin())
@@ -542,8 +547,6 @@ def checked_weights(sample_weight, X, name: str) -> np.ndarray | None:
             f"Negative values in {name}: {name}[{worst}] is {weights[worst]:g}. Weights must be "
             "zero (the row is left out) or positive."
         )
-    if not weights.any():
-        raise ValueError(f"All {name} are zero: at least one row needs a positive weight.")
     return weights
 
 

@@ -53,10 +53,15 @@ class Rows:
 
 @dataclass
 class RandomStates:
-    """Where the two random streams of a training stand: row order and dropout."""
+    """Where the random streams of a training stand: row order and dropout.
+
+    Dropout masks are drawn for many steps at once: ``dropout`` is the state before the last
+    draw, ``dropout_steps`` the steps since.
+    """
 
     order: dict
     dropout: dict
+    dropout_steps: int
 
 
 @dataclass

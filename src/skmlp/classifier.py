@@ -97,10 +97,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Whether "sgd" uses Nesterov's momentum.
     early_stopping : bool, default=False
         Whether to stop when the validation score no longer improves, and return to the best
-        weights. The score is the accuracy (multilabel: of whole rows), on ``validation_fraction`` of the rows or on ``X_val``.
+        weights. The score is the accuracy (multilabel: of whole rows), on
+        ``validation_fraction`` of the rows or on ``X_val``.
     validation_fraction : float, default=0.1
-        Share of the rows that ``early_stopping`` holds out,
-        with the proportions of the classes where their counts allow it.
+        Share of the rows that ``early_stopping`` holds out, with the proportions of the
+        classes where their counts allow it.
     beta_1, beta_2 : float, default=0.9, 0.999
         Decay rates of the moments, for "adam", "adamw", "nadam", "adamax" and "radam".
     epsilon : float, default=1e-8
@@ -325,15 +326,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         n_classes = len(self.classes_)
         self.n_outputs_ = 1 if n_classes == 2 and not self._multilabel else n_classes
 
-    def _partial_fit(self, X, y, sample_weight=None, classes=None):
-        first = not hasattr(self, "classes_")
-        if first and classes is None and np.ndim(y) != 2 and not scipy.sparse.issparse(y):
+    def _check_partial_fit_classes(self, y, classes, *, first: bool) -> None:
+        if first and classes is None and type_of_target(y) != "multilabel-indicator":
             raise ValueError("classes must be passed on the first call to partial_fit.")
-        if (
-            not first
-            and classes is not None
-            and not np.array_equal(self.classes_, np.unique(classes))
-        ):
+        known = classes is None or first or np.array_equal(self.classes_, np.unique(classes))
+        if not known:
             raise ValueError(
                 f"`classes={classes!r}` is not the same as on last call to partial_fit, was: "
                 f"{self.classes_!r}"
@@ -343,7 +340,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 "class_weight='balanced' needs all rows at once: for partial_fit compute the "
                 "weights with sklearn.utils.compute_class_weight and give them as a dict."
             )
-        return super()._partial_fit(X, y, sample_weight, classes)
 
     def _targets(self, y: np.ndarray, name: str = "y") -> np.ndarray:
         if self._multilabel != (y.ndim == 2) or (y.ndim == 2 and y.shape[1] != len(self.classes_)):

@@ -50,6 +50,7 @@ class DropoutMasks:
         self.steps_per_draw = max(1, _ENTRIES_PER_DRAW // entries)
         self._step = self.steps_per_draw
         self._masks: list[Tensor | None] = []
+        self._states = [rng.bit_generator.state for rng in generators]
 
     @property
     def active(self) -> bool:
@@ -58,16 +59,31 @@ class DropoutMasks:
     def keep(self, networks: Sequence[int]) -> None:
         self.thresholds = self.thresholds[list(networks)]
         self.generators = [self.generators[k] for k in networks]
+        self._states = [self._states[k] for k in networks]
         index = torch.as_tensor(list(networks), device=self.device)
         self._masks = [None if m is None else m.index_select(0, index) for m in self._masks]
 
     def next_step(self, n_rows: int) -> list[Tensor | None]:
         """Masks (K, n_rows, width) of each hidden layer; None for a layer without dropout."""
         if self._step == self.steps_per_draw:
-            self._masks = [self._draw(i) for i in range(len(self.widths))]
-            self._step = 0
+            self._draw_all()
         step, self._step = self._step, self._step + 1
         return [None if m is None else m[:, step, :n_rows] for m in self._masks]
+
+    def position(self, k: int) -> tuple[dict, int]:
+        """Where network k's stream stands: its state before the last draw, and steps since."""
+        return self._states[k], self._step
+
+    def go_to(self, step: int) -> None:
+        """Go on after ``step`` steps of the draw that the generators' states begin."""
+        if step < self.steps_per_draw and self.active:
+            self._draw_all()
+        self._step = step
+
+    def _draw_all(self) -> None:
+        self._states = [rng.bit_generator.state for rng in self.generators]
+        self._masks = [self._draw(i) for i in range(len(self.widths))]
+        self._step = 0
 
     def _draw(self, layer: int) -> Tensor | None:
         thresholds = self.thresholds[:, layer]

@@ -250,7 +250,8 @@ class StackOptimizer:
 
     def _direction_groups(self) -> list[dict[str, Any]]:
         """A group per distinct setting, over the consecutive networks that share it."""
-        assert self.family is not None and self.directions is not None
+        assert self.family is not None
+        assert self.directions is not None
         arguments = [self.family.arguments(s) for s in self.settings]
         starts = [k for k in range(len(arguments)) if k == 0 or arguments[k] != arguments[k - 1]]
         groups = []

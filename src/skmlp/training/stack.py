@@ -226,14 +226,13 @@ class Stack:
         return Checkpoint(
             optimizer=self.optimizer.network_state(k),
             learning_rate=float(self.optimizer.rates[k]),
-            random=RandomStates(
-                member.order.rng.bit_generator.state, member.dropout_rng.bit_generator.state
-            ),
+            random=RandomStates(member.order.rng.bit_generator.state, *self.masks.position(k)),
         )
 
     def _resume(self, checkpoint: Checkpoint) -> None:
         self.optimizer.set_network_state(0, checkpoint.optimizer)
         self.optimizer.set_rate(0, checkpoint.learning_rate, rescale=False)
+        self.masks.go_to(checkpoint.random.dropout_steps)
 
 
 def build_module(

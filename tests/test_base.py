@@ -1,0 +1,600 @@
+"""What both estimators share: fitting, going on, storing, reproducing, refusing."""
+
+from __future__ import annotations
+
+import copy
+import io
+import pickle
+import subprocess
+import sys
+import threading
+
+import joblib
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import scipy.sparse
+import torch
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skmlp import MLPClassifier, MLPRegressor
+from skmlp._base import can_stratify, fresh_random_state
+
+
+def data(estimator, n=120):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n, 5))
+    score = X[:, 0] + X[:, 1] ** 2
+    return X, (score > 0.7).astype(int) if isinstance(estimator, MLPClassifier) else score
+
+
+def small(cls, **parameters):
+    return cls((6,), **{"max_iter": 5, "random_state": 0, **parameters})
+
+
+def arrays_of(model):
+    return [*model.coefs_, *model.intercepts_]
+
+
+def assert_bit_equal(first, second):
+    for a, b in zip(arrays_of(first), arrays_of(second), strict=True):
+        np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(first.loss_curve_, second.loss_curve_)
+
+
+both = pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor])
+
+# Reproducible
+
+
+@both
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_same_seed_same_bits_whatever_the_global_seeds(cls, dropout):
+    model = small(cls, dropout=dropout, early_stopping=True)
+    X, y = data(model)
+    first = clone(model).fit(X, y)
+    with torch.random.fork_rng():
+        torch.manual_seed(99)
+        second = clone(model).fit(X, y)
+    assert_bit_equal(first, second)
+    assert not np.array_equal(
+        first.coefs_[0], clone(model).set_params(random_state=1).fit(X, y).coefs_[0]
+    )
+
+
+def test_no_seed_gives_different_networks_and_leaves_the_global_generator():
+    model = small(MLPRegressor, random_state=None)
+    X, y = data(model)
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    first, second = clone(model).fit(X, y), clone(model).fit(X, y)
+    assert not np.array_equal(first.coefs_[0], second.coefs_[0])
+    np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+
+
+def test_random_state_instance_moves_on():
+    state = np.random.RandomState(0)
+    X, y = data(MLPRegressor())
+    first = small(MLPRegressor, random_state=state).fit(X, y)
+    second = small(MLPRegressor, random_state=state).fit(X, y)
+    assert not np.array_equal(first.coefs_[0], second.coefs_[0])
+    assert fresh_random_state(state) is state
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading", "sequential"])
+def test_same_scores_under_every_joblib_backend(backend):
+    model = make_pipeline(StandardScaler(), small(MLPClassifier, dropout=0.2, max_iter=20))
+    X, y = data(model[-1])
+    expected = cross_val_score(model, X, y, cv=4)
+    with joblib.parallel_config(backend, n_jobs=2):
+        np.testing.assert_array_equal(cross_val_score(model, X, y, cv=4), expected)
+
+
+def test_same_bits_beside_other_threads():
+    model = small(MLPClassifier, dropout=0.2, max_iter=30)
+    X, y = data(model)
+    expected, results = clone(model).fit(X, y), []
+
+    def fit():
+        for _ in range(3):
+            results.append(clone(model).fit(X, y))
+
+    threads = [threading.Thread(target=fit) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == 12
+    for result in results:
+        assert_bit_equal(result, expected)
+
+
+def test_results_agree_for_other_thread_counts():
+    X, y = data(MLPRegressor(), n=3000)
+    model = MLPRegressor((64,), max_iter=2, random_state=0, batch_size=1500)
+    one = clone(model).fit(X, y)
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        two = clone(model).fit(X, y)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
+    for a, b in zip(arrays_of(one), arrays_of(two), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+
+
+def test_import_does_not_load_torch():
+    code = "import sys, skmlp; sys.exit('torch' in sys.modules or 'skorch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# Going on
+
+
+@both
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", "nadam", "rmsprop", torch.optim.Adafactor])
+def test_partial_fits_are_one_fit(cls, optimizer):
+    model = small(cls, optimizer=optimizer, dropout=0.2, batch_size=32)
+    X, y = data(model)
+    whole = clone(model).fit(X, y)
+    steps = clone(model)
+    for i in range(5):
+        steps.partial_fit(X, y, **({"classes": [0, 1]} if cls is MLPClassifier and not i else {}))
+    assert_bit_equal(whole, steps)
+    assert steps.t_ == whole.t_
+    assert steps.n_iter_ == 1
+
+
+@both
+def test_partial_fit_goes_on_after_pickling_as_without_it(cls):
+    model = small(cls, dropout=0.2, batch_size=32, learning_rate="invscaling")
+    X, y = data(model)
+    first = {"classes": [0, 1]} if cls is MLPClassifier else {}
+    model.partial_fit(X, y, **first).partial_fit(X, y)
+    stored = io.BytesIO()
+    joblib.dump(model, stored)
+    stored.seek(0)
+    others = [pickle.loads(pickle.dumps(model)), joblib.load(stored), copy.deepcopy(model)]
+    model.partial_fit(X, y).partial_fit(X, y)
+    for other in others:
+        other.partial_fit(X, y).partial_fit(X, y)
+        assert_bit_equal(other, model)
+
+
+@both
+def test_partial_fit_after_fit_starts_from_its_weights(cls):
+    model = small(cls)
+    X, y = data(model)
+    model.fit(X, y)
+    again = pickle.loads(pickle.dumps(model))
+    assert_bit_equal(model.partial_fit(X, y), again.partial_fit(X, y))
+    assert len(model.loss_curve_) == 6
+    assert model.loss_curve_[-1] < model.loss_curve_[0]
+
+
+def test_partial_fit_takes_single_rows():
+    model = small(MLPRegressor)
+    X, y = data(model)
+    for i in range(3):
+        model.partial_fit(X[i : i + 1], y[i : i + 1])
+    assert model.t_ == 3
+
+
+def test_lbfgs_has_no_partial_fit():
+    assert not hasattr(MLPClassifier(optimizer="lbfgs"), "partial_fit")
+    assert hasattr(MLPClassifier(), "partial_fit")
+    with pytest.raises(AttributeError) as error:
+        MLPRegressor(optimizer="lbfgs").partial_fit([[1.0]], [1.0])
+    assert "optimizer='lbfgs'" in str(error.value.__cause__)
+
+
+@both
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_warm_start_goes_on_from_the_weights(cls, optimizer):
+    model = small(cls, warm_start=True, optimizer=optimizer, max_iter=3)
+    X, y = data(model)
+    first = arrays_of(model.fit(X, y))
+    last_loss = model.loss_curve_[-1]
+    model.fit(X, y)
+    assert len(model.loss_curve_) > 3
+    assert model.loss_curve_[-1] < last_loss
+    assert not np.array_equal(first[0], model.coefs_[0])
+
+
+@both
+def test_changed_layer_sizes_with_warm_start_are_an_error(cls):
+    model = small(cls, warm_start=True)
+    X, y = data(model)
+    model.fit(X, y).set_params(hidden_layer_sizes=(7,))
+    with pytest.raises(ValueError, match=r"\(5, 6, 1\).*\(5, 7, 1\).*warm_start=False"):
+        model.fit(X, y)
+    with pytest.raises(ValueError, match="hidden_layer_sizes"):
+        model.set_params(warm_start=False).partial_fit(X, y)
+
+
+# Stopping
+
+
+@both
+def test_early_stopping_restores_the_best_weights(cls):
+    model = small(
+        cls, early_stopping=True, max_iter=100, n_iter_no_change=4, learning_rate_init=0.05
+    )
+    X, y = data(model)
+    X_val, y_val = data(model, n=60)
+    model.fit(X, y, X_val=X_val, y_val=y_val)
+    assert model.stopping_reason_ == "early_stopping"
+    assert model.score(X_val, y_val) == pytest.approx(max(model.validation_scores_), abs=1e-12)
+    assert model.best_validation_score_ == max(model.validation_scores_)
+    assert len(model.validation_scores_) == len(model.validation_loss_curve_) == model.n_iter_
+
+
+@both
+def test_validation_rows_are_watched_without_early_stopping_and_change_nothing(cls):
+    model = small(cls)
+    X, y = data(model)
+    watched = clone(model).fit(X, y, X_val=X[:30], y_val=y[:30], sample_weight_val=np.ones(30))
+    assert_bit_equal(watched, clone(model).fit(X, y))
+    assert watched.validation_scores_[-1] == pytest.approx(watched.score(X[:30], y[:30]))
+    assert clone(model).fit(X, y).validation_scores_ is None
+
+
+def test_max_iter_warns_with_the_way_out():
+    X, y = data(MLPRegressor())
+    with pytest.warns(ConvergenceWarning, match=r"max_iter=5.*Increase 'max_iter'") as caught:
+        small(MLPRegressor).fit(X, y)
+    assert caught[0].filename == __file__
+
+
+def test_converged_training_does_not_warn():
+    X, y = data(MLPRegressor())
+    with pytest.warns() as caught:
+        model = small(MLPRegressor, max_iter=5000, tol=0.1).fit(X, y)
+        import warnings
+
+        warnings.warn("so that there is one", stacklevel=1)
+    assert model.stopping_reason_ == "no_improvement"
+    assert len(caught) == 1
+
+
+def test_ctrl_c_propagates(monkeypatch):
+    from skmlp.training.stack import Stack
+
+    def interrupted(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Stack, "advance", interrupted)
+    X, y = data(MLPRegressor())
+    with pytest.raises(KeyboardInterrupt):
+        small(MLPRegressor).fit(X, y)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "lbfgs"])
+def test_divergence_is_an_error_that_names_epoch_and_rate(optimizer):
+    X, y = data(MLPRegressor())
+    model = small(MLPRegressor, optimizer=optimizer, learning_rate_init=1e8, max_iter=50)
+    if optimizer == "lbfgs":
+        model.set_params(loss="poisson", hidden_layer_sizes=())
+        X, y = X * 1e200, np.abs(y)
+    pattern = r"diverged.* in epoch \d+.*learning_rate_init"
+    with pytest.raises(ValueError, match=pattern):
+        model.fit(X, y)
+    assert not hasattr(model, "coefs_")
+
+
+# Stored
+
+
+@both
+@pytest.mark.parametrize("sizes", [(6,), (300, 300)])
+def test_pickle_of_a_plain_fit_is_little_more_than_its_weights(cls, sizes):
+    model = cls(sizes, max_iter=3, random_state=0)
+    X, y = data(model)
+    model.fit(X, y)
+    weights = sum(array.nbytes for array in arrays_of(model))
+    assert len(pickle.dumps(model)) <= 1.3 * weights + 20_000
+
+
+@both
+def test_fitted_state_is_numpy_and_plain_types(cls):
+    model = small(cls)
+    X, y = data(model)
+    model.partial_fit(X, y, **({"classes": [0, 1]} if cls is MLPClassifier else {}))
+    assert b"torch" not in pickle.dumps(model)
+
+
+def test_model_of_an_absent_device_predicts_on_the_cpu_with_a_warning(monkeypatch):
+    X, y = data(MLPRegressor())
+    model = small(MLPRegressor).fit(X, y)
+    expected = model.predict(X)
+    model.device = "cuda"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.warns(UserWarning, match=r"'cuda'.*predicting on the CPU") as caught:
+        np.testing.assert_array_equal(model.predict(X), expected)
+    assert caught[0].filename == __file__
+
+
+@both
+def test_parameters_changed_after_fitting_do_not_change_predictions(cls):
+    model = small(cls, activation="tanh")
+    X, y = data(model)
+    expected = model.fit(X, y).predict(X)
+    model.set_params(activation="logistic", hidden_layer_sizes=(3,))
+    np.testing.assert_array_equal(model.predict(X), expected)
+
+
+# Input
+
+
+@both
+def test_float32_stays_float32_and_dtype_overrides(cls):
+    model = small(cls)
+    X, y = data(model)
+    for given, asked, expected in [
+        (np.float32, "auto", "float32"),
+        (np.float64, "auto", "float64"),
+        (np.int64, "auto", "float64"),
+        (np.float64, np.float32, "float32"),
+        (np.float32, "float64", "float64"),
+    ]:
+        fitted = clone(model).set_params(dtype=asked).fit((X * 10).astype(given), y)
+        assert {a.dtype.name for a in arrays_of(fitted)} == {expected}
+    output = model.fit(X.astype(np.float32), y)
+    output = output.predict_proba(X) if cls is MLPClassifier else output.predict(X)
+    assert output.dtype == np.float32
+
+
+@both
+@pytest.mark.parametrize("form", [scipy.sparse.csr_matrix, scipy.sparse.csc_array])
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_sparse_rows_give_what_dense_rows_give(cls, form, optimizer):
+    model = small(cls, early_stopping=True, optimizer=optimizer)
+    X, y = data(model)
+    X = np.where(np.abs(X) > 0.8, X, 0.0)
+    dense, sparse = clone(model).fit(X, y), clone(model).fit(form(X), y)
+    for a, b in zip(arrays_of(dense), arrays_of(sparse), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+    np.testing.assert_array_equal(sparse.predict(form(X)), sparse.predict(X))
+
+
+@both
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
+def test_frames_give_names_and_the_same_numbers(cls, frame):
+    model = small(cls)
+    X, y = data(model)
+    names = list("abcde")
+    table = frame({name: X[:, i] for i, name in enumerate(names)})
+    series = {pd.DataFrame: pd.Series, pl.DataFrame: pl.Series}[frame](y)
+    fitted = clone(model).fit(table, series)
+    assert_bit_equal(fitted, clone(model).fit(X, y))
+    if frame is pd.DataFrame:
+        assert list(fitted.feature_names_in_) == names
+        with pytest.raises(ValueError, match="feature names"):
+            fitted.predict(table[names[::-1]])
+    np.testing.assert_array_equal(fitted.predict(table), clone(model).fit(X, y).predict(X))
+
+
+def test_read_only_and_strided_rows():
+    X, y = data(MLPRegressor())
+    expected = small(MLPRegressor).fit(X, y)
+    frozen, wide = X.copy(), np.repeat(X, 2, axis=1)
+    frozen.flags.writeable = False
+    assert_bit_equal(small(MLPRegressor).fit(frozen, y), expected)
+    assert_bit_equal(small(MLPRegressor).fit(wide[:, ::2], y), expected)
+    assert_bit_equal(small(MLPRegressor).fit(np.asfortranarray(X), y), expected)
+
+
+def test_input_is_not_changed():
+    X, y = data(MLPRegressor())
+    X_before, y_before = X.copy(), y.copy()
+    small(MLPRegressor, dropout=0.5, early_stopping=True).fit(X, y).predict(X)
+    np.testing.assert_array_equal(X, X_before)
+    np.testing.assert_array_equal(y, y_before)
+
+
+def test_grid_search_of_the_new_parameters():
+    X, y = data(MLPClassifier())
+    search = GridSearchCV(
+        make_pipeline(StandardScaler(), small(MLPClassifier, early_stopping=True)),
+        {
+            "mlpclassifier__initialization": ["he_normal", "glorot_uniform"],
+            "mlpclassifier__optimizer": ["adam", "sgd"],
+            "mlpclassifier__dropout": [0.0, 0.2],
+            "mlpclassifier__weight_decay": [0.0, 1e-2],
+        },
+        n_jobs=2,
+        cv=2,
+        error_score="raise",
+    ).fit(X, y)
+    assert len(search.cv_results_["params"]) == 16
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+# Refused, before training
+
+BAD_DATA = [
+    ({"X": lambda X: np.where(X > 2, np.nan, X)}, "Input X contains NaN"),
+    ({"X": lambda X: np.where(X > 2, np.inf, X)}, "Input X contains infinity"),
+    ({"y": lambda y: np.where(y > 0.5, np.nan, y)}, "contains NaN|Unknown label"),
+    ({"y": lambda y: np.where(y > 0.5, np.inf, y)}, "contains infinity|Unknown label"),
+    ({"y": lambda y: y[:-1]}, "inconsistent numbers of samples"),
+    ({"X": lambda X: X[:1], "y": lambda y: y[:1]}, r"1 sample.*minimum of 2 is required"),
+    ({"X": lambda X: X[:0], "y": lambda y: y[:0]}, "0 sample"),
+    ({"X": lambda X: X[:, 0]}, "Expected 2D array"),
+    ({"X": lambda X: X.astype(str) + "a"}, "could not convert"),
+    ({"X": lambda X: X + 1j}, "Complex data not supported"),
+    ({"sample_weight": lambda n: np.full(n, -1.0)}, r"sample_weight\[0\] is -1"),
+    ({"sample_weight": lambda n: np.zeros(n)}, "All sample_weight are zero"),
+    ({"sample_weight": lambda n: np.full(n, np.nan)}, "NaN"),
+    ({"sample_weight": lambda n: np.ones(n - 1)}, "sample_weight.shape"),
+]
+
+
+@both
+@pytest.mark.parametrize(("change", "message"), BAD_DATA)
+def test_bad_data_is_refused(cls, change, message):
+    model = small(cls)
+    X, y = data(model)
+    X, y_bad = change.get("X", lambda X: X)(X), change.get("y", lambda y: y)(y.astype(float))
+    weights = change["sample_weight"](len(y)) if "sample_weight" in change else None
+    with pytest.raises((ValueError, TypeError), match=message):
+        model.fit(X, y_bad, weights)
+    assert not hasattr(model, "coefs_")
+
+
+BAD_PARAMETERS = [
+    (
+        "hidden_layer_sizes",
+        [0, -3, 2.5, (5, 0), (5, -1), (5, 2.5), "10", None, True, (5, "a"), [[5]]],
+    ),
+    ("activation", ["relu6", ["relu", "step"], 3]),
+    ("initialization", ["xavier", None, 1.0]),
+    ("optimizer", ["adams", torch.nn.Linear, None, torch.optim.SGD([torch.zeros(1)], lr=0.1)]),
+    ("alpha", [-1, np.nan, np.inf * -1, "a"]),
+    ("l1_ratio", [-0.1, 1.1]),
+    ("weight_decay", [-1, "none"]),
+    ("dropout", [-0.1, 1, 1.5, [0.1, 1.0]]),
+    ("max_grad_norm", [0, -1]),
+    ("max_grad_value", [0, -1]),
+    ("batch_size", [0, -1, 2.5, "all"]),
+    ("learning_rate", ["cosine"]),
+    ("learning_rate_init", [0, -1, np.nan]),
+    ("max_iter", [0, -1, 2.5]),
+    ("tol", [-1]),
+    ("momentum", [-0.1, 1.1]),
+    ("validation_fraction", [-0.1, 1.0]),
+    ("beta_1", [-0.1, 1.0]),
+    ("epsilon", [0]),
+    ("n_iter_no_change", [0, 2.5]),
+    ("random_state", ["a", 1.5]),
+    ("device", ["gpu", 0, "cuda:x", None]),
+    ("dtype", ["float16", "int32", int]),
+    ("callbacks", ["EarlyStopping", [1], [("name", 3)]]),
+    ("negative_slope", [-0.1]),
+]
+
+
+@both
+@pytest.mark.parametrize(
+    ("name", "value"), [(n, v) for n, values in BAD_PARAMETERS for v in values]
+)
+def test_bad_parameters_are_refused(cls, name, value):
+    model = small(cls)
+    X, y = data(model)
+    model.set_params(**{name: value})
+    pattern = rf"(?s)The '{name}' parameter of {cls.__name__} must be .*Got .* instead\."
+    with pytest.raises(ValueError, match=pattern):
+        model.fit(X, y)
+    with pytest.raises(ValueError, match=pattern):
+        model.partial_fit(X, y)
+
+
+def test_unknown_names_come_with_the_known_ones():
+    X, y = data(MLPRegressor())
+    for name, known in [
+        ("activation", "'mish'"),
+        ("initialization", "'he_normal_fan_out'"),
+        ("optimizer", "'adadelta'.*'lbfgs'"),
+        ("learning_rate", "'invscaling'"),
+    ]:
+        with pytest.raises(ValueError, match=known):
+            small(MLPRegressor).set_params(**{name: "unknown"}).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"activation": ["relu"]}, r"'activation'.*one value per hidden layer \(2\)"),
+        ({"dropout": [0.1, 0.2, 0.3]}, r"'dropout'.*one value per hidden layer \(2\)"),
+        ({"optimizer": "lbfgs", "dropout": 0.1}, "'dropout'.*no meaning.*lbfgs"),
+        ({"optimizer": "lbfgs", "weight_decay": 0.1}, "'weight_decay'.*no meaning.*alpha"),
+        ({"optimizer": "lbfgs", "max_grad_norm": 1.0}, "'max_grad_norm'.*no meaning"),
+        ({"early_stopping": True, "validation_fraction": 0.0}, "validation_fraction"),
+        ({"early_stopping": True, "validation_fraction": 0.001}, "validation_fraction"),
+        ({"early_stopping": True, "validation_fraction": 0.999}, "validation_fraction"),
+    ],
+)
+def test_parameters_that_do_not_go_together_are_refused(parameters, message):
+    X, y = data(MLPRegressor())
+    with pytest.raises(ValueError, match=message):
+        MLPRegressor((4, 3), **parameters).fit(X, y)
+
+
+def test_partial_fit_refuses_early_stopping():
+    with pytest.raises(ValueError, match="partial_fit does not support early_stopping"):
+        MLPRegressor(early_stopping=True).partial_fit([[1.0]], [1.0])
+
+
+def test_large_batches_are_clipped_with_a_warning():
+    X, y = data(MLPRegressor())
+    with pytest.warns(UserWarning, match=r"batch_size=500.*120 training rows") as caught:
+        clipped = small(MLPRegressor, batch_size=500).fit(X, y)
+    assert caught[0].filename == __file__
+    assert_bit_equal(clipped, small(MLPRegressor, batch_size=120).fit(X, y))
+
+
+@both
+def test_bad_validation_rows_are_refused(cls):
+    model = small(cls)
+    X, y = data(model)
+    for given, message in [
+        ({"X_val": X}, "y_val is missing"),
+        ({"y_val": y}, "X_val is missing"),
+        ({"sample_weight_val": y}, "X_val is missing"),
+        ({"X_val": X[:, :3], "y_val": y}, "3 features"),
+        ({"X_val": X * np.nan, "y_val": y}, "NaN"),
+        ({"X_val": X, "y_val": y, "sample_weight_val": -np.ones(len(y))}, "sample_weight_val"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            model.fit(X, y, **given)
+    with pytest.raises(ValueError, match="feature names"):
+        model.fit(
+            pd.DataFrame(X, columns=list("abcde")),
+            y,
+            X_val=pd.DataFrame(X, columns=list("edcba")),
+            y_val=y,
+        )
+
+
+@both
+def test_predicting_before_fitting_is_an_error(cls):
+    with pytest.raises(NotFittedError):
+        cls().predict([[1.0]])
+
+
+def test_absent_device_is_an_error(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    X, y = data(MLPRegressor())
+    with pytest.raises(ValueError, match=r"'device'.*'cuda'.*no such device.*device='auto'"):
+        small(MLPRegressor, device="cuda").fit(X, y)
+
+
+def test_an_empty_tuple_is_a_linear_model():
+    X, y = data(MLPRegressor())
+    model = MLPRegressor((), optimizer="lbfgs").fit(X, y)
+    assert model.n_layers_ == 2
+    np.testing.assert_allclose(model.predict(X), X @ model.coefs_[0][:, 0] + model.intercepts_[0])
+
+
+def test_layer_sizes_may_be_ints_lists_and_numpy_numbers():
+    X, y = data(MLPRegressor())
+    expected = small(MLPRegressor).fit(X, y)
+    for sizes in (6, [6], np.array([6]), (np.int64(6),), np.int32(6)):
+        assert_bit_equal(MLPRegressor(sizes, max_iter=5, random_state=0).fit(X, y), expected)
+
+
+def test_verbose_prints_a_line_per_epoch(capsys):
+    X, y = data(MLPRegressor())
+    small(MLPRegressor, verbose=True).fit(X, y)
+    assert capsys.readouterr().out.count("Iteration ") == 5
+
+
+def test_can_stratify():
+    assert can_stratify(np.array([0, 0, 1, 1]), 2)
+    assert not can_stratify(np.array([0, 0, 0, 1]), 2)
+    assert not can_stratify(np.repeat(np.arange(5), 2), 2)
