@@ -8,22 +8,24 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import scipy.sparse
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._constraints import CONSTRAINTS
 from ._device import resolve_device, resolve_dtype, resolve_prediction_device
-from ._task import (
-    CallbackView,
-    OptimizerSettings,
-    Rows,
-    TrainingResult,
-    TrainingTask,
+from ._inputs import (
+    as_dtype,
+    as_rows,
+    can_stratify,
+    checked_weights,
+    fresh_random_state,
+    per_layer,
+    take,
 )
+from ._prediction import Trained, out_activation, predict_logits
+from ._task import CallbackView, OptimizerSettings, Rows, TrainingResult, TrainingTask
 
 _FULL_BATCH = ("lbfgs",)
 
@@ -74,8 +76,8 @@ class BaseMLP(BaseEstimator, ABC):
     def _score_name(self) -> str: ...
 
     @abstractmethod
-    def _decode(self, logits: np.ndarray) -> np.ndarray:
-        """Predictions of logits (n, m)."""
+    def _decode(self, logits: np.ndarray, loss: str) -> np.ndarray:
+        """Predictions of logits (n, m) of a network trained with ``loss``."""
 
     @abstractmethod
     def _callback_view(self) -> CallbackView: ...
@@ -147,10 +149,8 @@ class BaseMLP(BaseEstimator, ABC):
         random_state = fresh_random_state(self.random_state)
         given = self._given_validation(X_val, y_val, sample_weight_val)
         if self.early_stopping and given is None:
-            train, validation = self._split(rows, y, random_state)
-        else:
-            train, validation = rows, given
-        task = self._task(train, validation, random_state, max_iter=self.max_iter)
+            rows, given = self._split(rows, y, random_state)
+        task = self._task(rows, given, random_state, max_iter=self.max_iter)
         if not first:
             task.initial_weights = self.coefs_, self.intercepts_
             task.history = {**self._history(), "no_improvement_count": 0}
@@ -398,7 +398,7 @@ class BaseMLP(BaseEstimator, ABC):
     def _store(self, result: TrainingResult, task: TrainingTask) -> None:
         self.coefs_, self.intercepts_ = result.coefs, result.intercepts
         self.n_layers_ = len(task.layer_sizes)
-        self.out_activation_ = self._out_activation(task.loss)
+        self.out_activation_ = out_activation(task.loss)
         self.loss_, self.loss_curve_ = result.loss, result.loss_curve
         self.validation_loss_curve_ = result.validation_loss_curve
         self.validation_scores_ = result.validation_scores
@@ -408,21 +408,11 @@ class BaseMLP(BaseEstimator, ABC):
         self.stopping_reason_ = result.stopping_reason
         self._no_improvement_count = result.no_improvement_count
         # Parameters may be changed after fitting: predictions use what was trained.
-        self._trained = {
-            "activations": task.activations,
-            "negative_slope": task.negative_slope,
-            "loss": task.loss,
-        }
+        self._trained = Trained(task.activations, task.negative_slope, task.loss)
         self._checkpoint = result.checkpoint
         if result.checkpoint is None:
             del self._checkpoint  # only partial_fit keeps the optimizer's state, as large as two W
         self._warn_about(result, task)
-
-    @staticmethod
-    def _out_activation(loss: str) -> str:
-        from .network.losses import LOSSES
-
-        return LOSSES[loss].out_activation
 
     def _warn_about(self, result: TrainingResult, task: TrainingTask) -> None:
         remedies = {
@@ -447,31 +437,8 @@ class BaseMLP(BaseEstimator, ABC):
             dtype=(np.float64, np.float32),
             reset=False,
         )
-        import torch
-
-        from .network.activations import ACTIVATIONS
-        from .network.forward import dense_tensor, logits_in_parts
-
         device = resolve_prediction_device(self.device, type(self).__name__)
-        dtype = getattr(torch, self.coefs_[0].dtype.name)
-        with torch.inference_mode():
-            logits = logits_in_parts(
-                as_rows(X),
-                [dense_tensor(w, dtype, device) for w in self.coefs_],
-                [dense_tensor(b, dtype, device) for b in self.intercepts_],
-                [ACTIVATIONS[name] for name in self._trained["activations"]],
-                self._trained["negative_slope"],
-            )
-        return logits.cpu().numpy()
-
-    def _mean(self, logits: np.ndarray) -> np.ndarray:
-        """The network's outputs: probabilities, or expected values."""
-        import torch
-
-        from .network.losses import LOSSES
-
-        with torch.inference_mode():
-            return LOSSES[self._trained["loss"]].mean(torch.from_numpy(logits)).numpy()
+        return predict_logits(as_rows(X), self.coefs_, self.intercepts_, self._trained, device)
 
     def predict(self, X):
         """Predict the rows of X.
@@ -486,71 +453,9 @@ class BaseMLP(BaseEstimator, ABC):
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Class labels, an indicator matrix, or values.
         """
-        return self._decode(self._logits(X))
+        return self._decode(self._logits(X), self._trained.loss)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
-
-
-def fresh_random_state(random_state) -> np.random.RandomState:
-    """As `check_random_state`, but None leaves NumPy's global generator alone."""
-    if random_state is None:
-        return np.random.RandomState(np.random.MT19937())
-    return check_random_state(random_state)
-
-
-def per_layer(value: Any, n_hidden: int) -> tuple:
-    """One value per hidden layer."""
-    if isinstance(value, list | tuple | np.ndarray):
-        return tuple(value)
-    return (value,) * n_hidden
-
-
-def as_rows(X):
-    """Dense rows as they are; sparse ones by row."""
-    return X.tocsr() if scipy.sparse.issparse(X) else X
-
-
-def as_dtype(rows: Rows, dtype: str) -> Rows:
-    """The same rows, X and targets in the dtype of the arithmetic."""
-    return Rows(
-        rows.X.astype(dtype, copy=False),
-        rows.targets.astype(dtype, copy=False),
-        rows.weights,
-        rows.labels,
-    )
-
-
-def take(rows: Rows, index: np.ndarray) -> Rows:
-    """Some of the rows."""
-    weights = None if rows.weights is None else rows.weights[index]
-    return Rows(rows.X[index], rows.targets[index], weights, rows.labels[index])
-
-
-def checked_weights(sample_weight, X, name: str) -> np.ndarray | None:
-    """Weights (n,) in float64, none negative, not all zero.
-
-    Raises
-    ------
-    ValueError
-    """
-    if sample_weight is None:
-        return None
-    if not np.any(sample_weight):
-        raise ValueError(f"All {name} are zero: at least one row needs a positive weight.")
-    weights = _check_sample_weight(sample_weight, X, dtype=np.float64)
-    if (weights < 0).any():
-        worst = int(weights.argmin())
-        raise ValueError(
-            f"Negative values in {name}: {name}[{worst}] is {weights[worst]:g}. Weights must be "
-            "zero (the row is left out) or positive."
-        )
-    return weights
-
-
-def can_stratify(labels: np.ndarray, n_validation: int) -> bool:
-    """Whether each class can have rows on both sides of a split."""
-    counts = np.unique(labels, return_counts=True)[1]
-    return counts.min() >= 2 and len(counts) <= min(n_validation, len(labels) - n_validation)

@@ -39,7 +39,7 @@ class Checked(Options):
     """Whatever a function accepts. (scikit-learn takes only its own classes and their kin.)"""
 
     def __init__(self, accepts: Callable[[object], bool], description: str):
-        self.type, self.options, self.deprecated, self.hidden = object, set(), set(), False
+        super().__init__(object, set())
         self.accepts, self.description = accepts, description
 
     def is_satisfied_by(self, val) -> bool:
@@ -70,11 +70,8 @@ def _is_optimizer_class(value: object) -> bool:
 
 def _is_layer_sizes(value: object) -> bool:
     """An integer of at least 1, or a one-dimensional sequence of them (empty: a linear model)."""
-    if isinstance(value, Integral) and not isinstance(value, bool):
-        return value >= 1
-    if isinstance(value, str) or not isinstance(value, list | tuple | np.ndarray | range):
-        return False
-    return all(isinstance(v, Integral) and not isinstance(v, bool) and v >= 1 for v in value)
+    sizes = value if isinstance(value, list | tuple | np.ndarray | range) else [value]
+    return all(_AT_LEAST_ONE.is_satisfied_by(v) and not isinstance(v, bool) for v in sizes)
 
 
 def _is_device(value: object) -> bool:

@@ -5,14 +5,13 @@ Nothing here needs torch. n rows, d features, m outputs, L layers of weights.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import scipy.sparse
 
-Matrix = np.ndarray | scipy.sparse.csr_matrix
+Matrix = Any  # an ndarray, or a SciPy CSR matrix or array
 
 
 @dataclass(frozen=True)
@@ -59,8 +58,8 @@ class RandomStates:
     draw, ``dropout_steps`` the steps since.
     """
 
-    order: dict
-    dropout: dict
+    order: Mapping[str, Any]
+    dropout: Mapping[str, Any]
     dropout_steps: int
 
 

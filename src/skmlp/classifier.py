@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 
 from ._base import BaseMLP, has_partial_fit
 from ._constraints import CLASSIFIER_CONSTRAINTS, CONSTRAINTS
+from ._prediction import mean_of
 from ._task import CallbackView
 
 
@@ -282,7 +284,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         ndarray of shape (n_samples, n_classes)
             Columns as in ``classes_``; for multilabel problems the probability of each label.
         """
-        return self._probabilities(self._logits(X))
+        return self._probabilities(self._logits(X), self._trained.loss)
 
     def predict_log_proba(self, X):
         """Logarithms of the probabilities of the classes, computed from the logits.
@@ -414,21 +416,23 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _score_name(self) -> str:
         return "subset_accuracy" if self._loss_name() == "binary_log_loss" else "accuracy"
 
-    def _decode(self, logits: np.ndarray) -> np.ndarray:
+    def _decode(self, logits: np.ndarray, loss: str) -> np.ndarray:
         if self._multilabel:
             return (logits > 0).astype(int)
         if self._is_binary():
             return self.classes_[(logits[:, 0] > 0).astype(int)]
         return self.classes_[logits.argmax(axis=1)]
 
-    def _probabilities(self, logits: np.ndarray) -> np.ndarray:
-        mean = self._mean(logits)
+    def _probabilities(self, logits: np.ndarray, loss: str) -> np.ndarray:
+        mean = mean_of(logits, loss)
         return np.hstack([1 - mean, mean]) if self._is_binary() else mean
 
     def _callback_view(self) -> CallbackView:
-        return CallbackView(
-            self.callbacks, self._decode, self._probabilities, "classifier", self.classes_
+        decode, probabilities = (
+            partial(method, loss=self._loss_name())
+            for method in (self._decode, self._probabilities)
         )
+        return CallbackView(self.callbacks, decode, probabilities, "classifier", self.classes_)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from sklearn.utils.metaestimators import available_if
 
 from ._base import BaseMLP, has_partial_fit
 from ._constraints import CONSTRAINTS, REGRESSOR_CONSTRAINTS
+from ._prediction import mean_of
 from ._task import CallbackView
 
 
@@ -260,12 +262,13 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def _score_name(self) -> str:
         return "r2"
 
-    def _decode(self, logits: np.ndarray) -> np.ndarray:
-        mean = self._mean(logits)
+    def _decode(self, logits: np.ndarray, loss: str) -> np.ndarray:
+        mean = mean_of(logits, loss)
         return mean[:, 0] if self.n_outputs_ == 1 else mean
 
     def _callback_view(self) -> CallbackView:
-        return CallbackView(self.callbacks, self._decode, None, "regressor")
+        decode = partial(self._decode, loss=self.loss)
+        return CallbackView(self.callbacks, decode, None, "regressor")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -11,6 +11,7 @@ from .._task import TrainingResult, TrainingTask
 from .full_batch import train_full_batch
 from .optimizers import FULL_BATCH_OPTIMIZERS
 from .stack import Stack
+from .threads import few_threads
 
 __all__ = ["train"]
 
@@ -33,7 +34,9 @@ def train(tasks: Sequence[TrainingTask]) -> list[TrainingResult | Exception]:
         stacks[task.stack_key].append(i)
     results: dict[int, TrainingResult | Exception] = {}
     for places in stacks.values():
-        outcomes = _train_stack([tasks[i] for i in places])
+        stack = [tasks[i] for i in places]
+        with few_threads(stack):
+            outcomes = _train_stack(stack)
         results.update(zip(places, outcomes, strict=True))
     return [results[i] for i in range(len(tasks))]
 

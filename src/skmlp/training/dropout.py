@@ -6,7 +6,8 @@ alone: a network gets the same masks in a stack as alone, whatever its neighbour
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -70,7 +71,7 @@ class DropoutMasks:
         step, self._step = self._step, self._step + 1
         return [None if m is None else m[:, step, :n_rows] for m in self._masks]
 
-    def position(self, k: int) -> tuple[dict, int]:
+    def position(self, k: int) -> tuple[Mapping[str, Any], int]:
         """Where network k's stream stands: its state before the last draw, and steps since."""
         return self._states[k], self._step
 

@@ -176,12 +176,16 @@ class TrainingEngine(NeuralNet):
         self._end_batch(x[0], targets[0], logits[0], loss, training=True)
 
     def validated(self, validation: Validation, logits: Tensor, loss: float) -> None:
-        """Validation is one batch: callbacks that cache predictions wait for it."""
-        rows = validation.rows
-        batch = (rows.X, np.asarray(rows.labels))
-        self.notify("on_batch_begin", batch=batch, training=False)
-        self._end_batch(*batch, logits, torch.tensor(loss), training=False)
-        self.history.record("valid_batch_count", 1)
+        """Tell callbacks of the validation rows in batches, as skorch's own loop does."""
+        rows, labels, size = validation.rows, np.asarray(validation.rows.labels), self.batch_size
+        begins = range(0, len(rows), size)
+        for begin in begins:
+            part = slice(begin, begin + size)
+            batch = (rows.X[part], labels[part])
+            self.notify("on_batch_begin", batch=batch, training=False)
+            mean_loss = self.criterion_(logits[part], validation.targets[part])
+            self._end_batch(*batch, logits[part], mean_loss, training=False)
+        self.history.record("valid_batch_count", len(begins))
 
     def _end_batch(self, x, y, logits: Tensor, loss: Tensor, *, training: bool) -> None:
         prefix = "train" if training else "valid"

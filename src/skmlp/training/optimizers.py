@@ -29,15 +29,18 @@ class FusedAdam(torch.optim.Adam):
 
     steps_on_device = True
 
-    def step(self, closure=None):  # type: ignore[override]
+    def step(self, closure=None):
         for group in self.param_groups:
             beta_1, beta_2 = group["betas"]
-            lists = self._lists(group)
-            torch._foreach_add_(lists[4], 1)
+            parameters, gradients, means, squares, steps = self._lists(group)
+            torch._foreach_add_(steps, 1)
             torch._fused_adam_(
-                *lists[:4],
+                parameters,
+                gradients,
+                means,
+                squares,
                 [],
-                lists[4],
+                steps,
                 lr=group["lr"],
                 beta1=beta_1,
                 beta2=beta_2,

@@ -1,0 +1,60 @@
+"""What a fitted network predicts, from its NumPy weights. Torch is imported when it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ._task import Matrix
+
+
+class Trained(NamedTuple):
+    """What of the parameters a trained network still depends on."""
+
+    activations: tuple[str, ...]
+    negative_slope: float
+    loss: str
+
+
+def predict_logits(
+    X: Matrix,
+    coefs: Sequence[np.ndarray],
+    intercepts: Sequence[np.ndarray],
+    trained: Trained,
+    device: str,
+) -> np.ndarray:
+    """Logits (n, m) of rows X (n, d), in the dtype of the weights."""
+    import torch
+
+    from .network.activations import ACTIVATIONS
+    from .network.forward import dense_tensor, logits_in_parts
+
+    dtype = getattr(torch, coefs[0].dtype.name)
+    with torch.inference_mode():
+        logits = logits_in_parts(
+            X,
+            [dense_tensor(w, dtype, device) for w in coefs],
+            [dense_tensor(b, dtype, device) for b in intercepts],
+            [ACTIVATIONS[name] for name in trained.activations],
+            trained.negative_slope,
+        )
+    return logits.cpu().numpy()
+
+
+def mean_of(logits: np.ndarray, loss: str) -> np.ndarray:
+    """A network's outputs: probabilities, or expected values."""
+    import torch
+
+    from .network.losses import LOSSES
+
+    with torch.inference_mode():
+        return LOSSES[loss].mean(torch.from_numpy(logits)).numpy()
+
+
+def out_activation(loss: str) -> str:
+    """Name of the output activation that belongs to a loss."""
+    from .network.losses import LOSSES
+
+    return LOSSES[loss].out_activation

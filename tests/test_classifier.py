@@ -1,0 +1,295 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse
+import sklearn
+from sklearn.base import clone
+from sklearn.datasets import load_iris, make_circles, make_multilabel_classification
+from sklearn.model_selection import cross_validate
+from sklearn.multioutput import MultiOutputClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from skmlp import MLPClassifier
+
+
+def small(**parameters):
+    defaults = {"hidden_layer_sizes": (8,), "max_iter": 20, "random_state": 0}
+    return MLPClassifier(**{**defaults, "learning_rate_init": 0.01, **parameters})
+
+
+def circles():
+    return make_circles(300, noise=0.1, factor=0.5, random_state=0)
+
+
+def iris():
+    X, y = load_iris(return_X_y=True)
+    return StandardScaler().fit_transform(X), y
+
+
+def multilabel():
+    return make_multilabel_classification(120, 6, n_classes=3, random_state=0)
+
+
+KINDS = {"binary": circles, "multiclass": iris, "multilabel": multilabel}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_methods_agree_with_one_another(kind):
+    X, y = KINDS[kind]()
+    model = small().fit(X, y)
+    proba, logits, predicted = model.predict_proba(X), model.decision_function(X), model.predict(X)
+    np.testing.assert_allclose(np.log(proba), model.predict_log_proba(X), rtol=1e-6, atol=1e-9)
+    if kind == "multilabel":
+        np.testing.assert_array_equal(predicted, proba > 0.5)
+        np.testing.assert_array_equal(predicted, logits > 0)
+        assert model.out_activation_ == "logistic"
+    else:
+        np.testing.assert_allclose(proba.sum(axis=1), 1.0)
+        np.testing.assert_array_equal(predicted, model.classes_[proba.argmax(axis=1)])
+    if kind == "binary":
+        assert logits.shape == (len(X),)
+        assert proba.shape == (len(X), 2)
+        np.testing.assert_array_equal(predicted, (logits > 0).astype(int))
+    assert model.score(X, y) == np.mean(np.all(np.atleast_2d((predicted == y).T).T, axis=1))
+
+
+def test_log_probabilities_are_finite_where_probabilities_round_to_zero():
+    X, y = circles()
+    model = small().fit(X, y)
+    model.coefs_[-1] *= 1e4
+    assert (model.predict_proba(X) == 0).any()
+    assert np.isfinite(model.predict_log_proba(X)).all()
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.array(["no", "yes"]),
+        np.array(["no", "yes"], dtype=object),
+        np.array([True, False]),
+        np.array([-1, 1]),
+        np.array([3.0, 7.0]),
+        pd.Categorical(["b", "a"]),
+    ],
+)
+def test_labels_of_any_type(labels):
+    X, y = circles()
+    y = labels[y]
+    model = small(max_iter=200, learning_rate_init=0.05).fit(X, y)
+    assert list(model.classes_) == sorted(np.unique(np.asarray(labels)))
+    assert set(model.predict(X)) <= set(labels)
+    assert model.score(X, y) > 0.95
+
+
+def test_column_y_warns_and_works():
+    X, y = circles()
+    with pytest.warns(sklearn.exceptions.DataConversionWarning):
+        column = small().fit(X, y[:, None])
+    np.testing.assert_array_equal(column.coefs_[0], small().fit(X, y).coefs_[0])
+
+
+def test_sparse_multilabel_targets():
+    X, y = multilabel()
+    dense, sparse = small().fit(X, y), small().fit(X, scipy.sparse.csr_matrix(y))
+    np.testing.assert_array_equal(dense.coefs_[0], sparse.coefs_[0])
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+@pytest.mark.parametrize("label", ["only", 7])
+def test_one_class_has_one_column(optimizer, label):
+    X, _ = circles()
+    y = np.full(len(X), label)
+    model = small(optimizer=optimizer, early_stopping=True).fit(X, y)
+    assert set(model.predict(X)) == {label}
+    np.testing.assert_array_equal(model.predict_proba(X), np.ones((len(X), 1)))
+    np.testing.assert_array_equal(model.predict_log_proba(X), np.zeros((len(X), 1)))
+    assert model.decision_function(X).shape == (len(X), 1)
+    assert model.score(X, y) == 1.0
+
+
+def test_class_weight_dict_equals_sample_weights():
+    X, y = iris()
+    weights = {0: 0.5, 1: 2.0, 2: 3.0}
+    by_class = small(class_weight=weights).fit(X, y)
+    by_row = small().fit(X, y, np.array([weights[c] for c in y]))
+    np.testing.assert_array_equal(by_class.coefs_[0], by_row.coefs_[0])
+
+
+def test_balanced_gives_every_class_the_same_total():
+    X, y = iris()
+    X, y = X[:110], y[:110]  # 50, 50 and 10 rows
+    counts = np.bincount(y)
+    by_class = small(class_weight="balanced").fit(X, y)
+    by_row = small().fit(X, y, (110 / (3 * counts))[y])
+    np.testing.assert_allclose(by_class.coefs_[0], by_row.coefs_[0])
+
+
+def test_class_weights_of_labels():
+    X, y = multilabel()
+    plain = small().fit(X, y)
+    weighted = small(class_weight=[{0: 1, 1: 5}] * 3).fit(X, y)
+    assert weighted.predict(X).sum() > plain.predict(X).sum()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_label_smoothing_pulls_probabilities_to_the_middle(kind):
+    X, y = KINDS[kind]()
+    parameters = {"max_iter": 2000, "optimizer": "lbfgs", "alpha": 1e-6}
+    # enough capacity to reach the targets, 1 - ε + ε/2 of two classes
+    smooth = small(hidden_layer_sizes=(60,), label_smoothing=0.2, **parameters).fit(X, y)
+    n_classes = 3 if kind == "multiclass" else 2
+    top = np.sort(smooth.predict_proba(X).max(axis=1))
+    assert np.median(top) == pytest.approx(1 - 0.2 + 0.2 / n_classes, abs=0.03)
+    sharp = small(hidden_layer_sizes=(60,), **parameters).fit(X, y)
+    assert np.median(sharp.predict_proba(X).max(axis=1)) > 0.99
+
+
+def test_validation_sees_plain_targets():
+    X, y = iris()
+    model = small(label_smoothing=0.3, early_stopping=True, max_iter=3).fit(X, y)
+    given = small(label_smoothing=0.3, max_iter=3).fit(X, y, X_val=X, y_val=y)
+    log_loss = sklearn.metrics.log_loss(y, given.predict_proba(X))
+    assert given.validation_loss_curve_[-1] == pytest.approx(log_loss)
+    assert len(model.validation_scores_) == 3
+
+
+def test_early_stopping_holds_out_classes_in_proportion():
+    X, y = iris()
+    order = np.random.default_rng(0).permutation(90)
+    X, y = X[:90][order], np.where(np.arange(90)[order] < 60, 0, 1)  # two to one
+    seen = []
+    model = small(early_stopping=True, validation_fraction=0.2)
+    split = model._split
+    model._split = lambda rows, y, state: seen.append(split(rows, y, state)) or seen[-1]
+    model.fit(X, y)
+    train, held_out = seen[0]
+    assert (len(train), len(held_out)) == (72, 18)
+    assert np.bincount(held_out.labels).tolist() == [12, 6]
+
+
+def test_rare_classes_do_not_prevent_early_stopping():
+    X, y = iris()
+    y = y.copy()
+    y[0] = 9
+    model = small(early_stopping=True).fit(X, y)
+    assert 9 in model.classes_
+    assert model.predict_proba(X).shape == (150, 4)
+
+
+def test_partial_fit_needs_all_classes_at_first():
+    X, y = iris()
+    model = small()
+    with pytest.raises(ValueError, match="classes must be passed"):
+        model.partial_fit(X, y)
+    model.partial_fit(X[:60], y[:60], classes=[0, 1, 2])
+    assert model.predict_proba(X).shape == (150, 3)
+    with pytest.raises(ValueError, match="is not the same as on last call"):
+        model.partial_fit(X, y, classes=[0, 1])
+    with pytest.raises(ValueError, match=r"not seen before.*\[5\]"):
+        model.partial_fit(X[:2], [0, 5])
+    with pytest.raises(ValueError, match="balanced"):
+        small(class_weight="balanced").partial_fit(X, y, classes=[0, 1, 2])
+
+
+def test_partial_fit_of_labels_needs_no_classes():
+    X, y = multilabel()
+    model = small().partial_fit(X, y).partial_fit(X, y)
+    assert model.predict(X).shape == y.shape
+
+
+def test_class_weight_of_absent_classes_in_a_batch():
+    X, y = iris()
+    model = small(class_weight={0: 1.0, 1: 2.0, 2: 3.0})
+    model.partial_fit(X[:60], y[:60], classes=[0, 1, 2])
+    with pytest.raises(ValueError, match=r"'class_weight'.*\['x'\].*classes are"):
+        small(class_weight={"x": 1.0}).fit(X, y)
+    with pytest.raises(ValueError, match=r"'class_weight'.*at least zero"):
+        small(class_weight={0: -1.0}).fit(X, y)
+
+
+def test_bad_targets_are_refused():
+    X, y = iris()
+    for bad, message in [
+        (X[:, 0], "Unknown label type: continuous"),
+        (np.column_stack([y, y]), "multiclass-multioutput|multilabel indicator"),
+        (np.array([None, *y[1:]], dtype=object), "NaN|None|not supported|unknown"),
+    ]:
+        with pytest.raises((ValueError, TypeError), match=message):
+            small().fit(X, bad)
+
+
+def test_validation_classes_must_be_known():
+    X, y = iris()
+    with pytest.raises(ValueError, match=r"y_val has classes.*\[2\].*known classes"):
+        small().fit(X[:100], y[:100], X_val=X, y_val=y)
+    with pytest.raises(ValueError, match="y_val has shape"):
+        small().fit(X, y, X_val=X, y_val=np.eye(3)[y].astype(int))
+
+
+def test_warm_start_needs_known_classes():
+    X, y = iris()
+    model = small(warm_start=True).fit(X, y)
+    with pytest.raises(ValueError, match="not seen before"):
+        model.fit(X, y + 1)
+
+
+def test_bad_parameters_of_the_classifier():
+    X, y = iris()
+    for parameters in (
+        {"class_weight": "even"},
+        {"label_smoothing": 1.0},
+        {"label_smoothing": -0.1},
+    ):
+        (name,) = parameters
+        with pytest.raises(ValueError, match=f"The '{name}' parameter of MLPClassifier must be"):
+            small(**parameters).fit(X, y)
+
+
+def test_validation_rows_through_a_pipeline():
+    X, y = iris()
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = small(max_iter=5).set_fit_request(X_val=True, y_val=True)
+        pipeline = make_pipeline(StandardScaler(), model, transform_input=["X_val"])
+        pipeline.fit(10 * X + 3, y, X_val=10 * X[:30] + 3, y_val=y[:30])
+    expected = small(max_iter=5).fit(
+        StandardScaler().fit_transform(10 * X + 3),
+        y,
+        X_val=StandardScaler().fit(10 * X + 3).transform(10 * X[:30] + 3),
+        y_val=y[:30],
+    )
+    assert pipeline[-1].validation_loss_curve_ == expected.validation_loss_curve_
+
+
+def test_sample_weights_through_cross_validation():
+    X, y = iris()
+    result = cross_validate(
+        make_pipeline(StandardScaler(), small()),
+        X,
+        y,
+        params={"mlpclassifier__sample_weight": np.ones(len(y))},
+        error_score="raise",
+    )
+    assert len(result["test_score"]) == 5
+
+
+def test_meta_estimators():
+    X, y = iris()
+    model = MultiOutputClassifier(small()).fit(X, np.column_stack([y, y > 0]))
+    assert model.predict(X).shape == (150, 2)
+
+
+def test_stands_beside_svc_on_circles():
+    X, y = circles()
+    mlp = small(max_iter=300, learning_rate_init=0.02).fit(X, y)
+    assert mlp.score(X, y) >= 0.95
+    assert mlp.score(X, y) > SVC(kernel="linear").fit(X, y).score(X, y) + 0.2
+
+
+def test_clone_and_repr():
+    model = small(dropout=0.1)
+    assert clone(model).get_params() == model.get_params()
+    assert "dropout=0.1" in repr(model)

@@ -1,0 +1,309 @@
+from __future__ import annotations
+
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+from helpers import make_task
+from skorch.callbacks import (
+    Callback,
+    Checkpoint,
+    EarlyStopping,
+    EpochScoring,
+    GradientNormClipping,
+    LRScheduler,
+    PrintLog,
+    ProgressBar,
+)
+from skorch.callbacks.scoring import BatchScoring
+from torch.optim.lr_scheduler import StepLR
+
+from skmlp import MLPClassifier, MLPRegressor
+from skmlp._task import CallbackView
+from skmlp.training.engine import TrainingEngine
+
+
+class Recorder(Callback):
+    """Keeps what it is told, outside of itself: the estimator clones callbacks."""
+
+    told: list = []
+
+    def on_train_begin(self, net, **kwargs):
+        type(self).told = [("train_begin", None)]
+        type(self).net = net
+
+    def on_epoch_begin(self, net, **kwargs):
+        self.told.append(("epoch_begin", len(net.history)))
+
+    def on_batch_end(self, net, batch, training, loss, y_pred, **kwargs):
+        self.told.append(("batch_end", (training, len(batch[1]), tuple(y_pred.shape))))
+
+    def on_grad_computed(self, net, named_parameters, **kwargs):
+        self.told.append(("grad", max(p.grad.abs().max().item() for _, p in named_parameters)))
+
+    def on_epoch_end(self, net, dataset_train, dataset_valid, **kwargs):
+        self.told.append(("epoch_end", dict(net.history[-1])))
+
+    def on_train_end(self, net, **kwargs):
+        self.told.append(("train_end", None))
+
+
+def data(n=90):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n, 4))
+    return X, np.array(["no", "yes"])[(X[:, 0] + X[:, 1] > 0).astype(int)]
+
+
+def fit(*callbacks, cls=MLPClassifier, **parameters):
+    X, y = data()
+    if cls is MLPRegressor:
+        y = X[:, 0]
+    model = cls((8,), random_state=0, callbacks=list(callbacks), batch_size=32, **parameters)
+    return model.fit(X, y, X_val=X[:40], y_val=y[:40])
+
+
+def history_of(*callbacks, **parameters):
+    model = fit(*callbacks, Recorder(), **parameters)
+    return model, Recorder.net.history
+
+
+def test_callbacks_are_told_everything_in_order():
+    fit(Recorder(), max_iter=2)
+    names = [name for name, _ in Recorder.told]
+    epoch = ["epoch_begin", *["grad", "batch_end"] * 3, "batch_end", "batch_end", "epoch_end"]
+    assert names == ["train_begin", *epoch, *epoch, "train_end"]
+    batches = [told for name, told in Recorder.told if name == "batch_end"][:5]
+    assert batches == [
+        (True, 32, (32, 1)),
+        (True, 32, (32, 1)),
+        (True, 26, (26, 1)),
+        (False, 32, (32, 1)),
+        (False, 8, (8, 1)),
+    ]
+
+
+def test_history_is_the_estimators_curves():
+    model, history = history_of(max_iter=6)
+    assert history[:, "train_loss"] == model.loss_curve_
+    assert history[:, "valid_loss"] == model.validation_loss_curve_
+    assert history[:, "valid_score"] == model.validation_scores_
+    assert history[:, "epoch"] == [1, 2, 3, 4, 5, 6]
+    best = [i == 0 or loss < min(model.loss_curve_[:i]) for i, loss in enumerate(model.loss_curve_)]
+    assert history[:, "train_loss_best"] == best
+    assert all(duration > 0 for duration in history[:, "dur"])
+
+
+def test_watching_changes_nothing():
+    X, y = data()
+    parameters = {"random_state": 0, "max_iter": 5, "dropout": 0.2, "batch_size": 32}
+    watched = MLPClassifier((8,), callbacks=[Recorder()], **parameters).fit(X, y)
+    plain = MLPClassifier((8,), **parameters).fit(X, y)
+    np.testing.assert_array_equal(watched.coefs_[0], plain.coefs_[0])
+    assert watched.loss_curve_ == plain.loss_curve_
+
+
+@pytest.mark.parametrize("use_caching", [True, False])
+@pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor])
+def test_epoch_scoring(cls, use_caching):
+    metrics = ["accuracy", "roc_auc"] if cls is MLPClassifier else ["r2", "neg_mean_squared_error"]
+    scoring = [
+        EpochScoring(m, lower_is_better=False, name=m, use_caching=use_caching) for m in metrics
+    ]
+    model, history = history_of(*scoring, cls=cls, max_iter=4)
+    np.testing.assert_allclose(history[:, metrics[0]], model.validation_scores_)
+    assert len(set(history[:, metrics[1]])) > 1
+    assert set(history[:, f"{metrics[1]}_best"]) <= {True, False}
+
+
+def test_epoch_scoring_on_train_and_by_the_nets_own_score():
+    model, history = history_of(
+        EpochScoring("accuracy", lower_is_better=False, name="a", on_train=True, use_caching=False),
+        EpochScoring(None, lower_is_better=False, name="own"),
+        max_iter=4,
+    )
+    X, y = data()
+    assert history[-1, "a"] == pytest.approx(model.score(X, y))
+    np.testing.assert_allclose(history[:, "own"], model.validation_scores_)
+
+
+def test_batch_scoring():
+    def mean_logit(net, X, y):
+        return float(next(iter(net.forward_iter(X))).mean())
+
+    _, history = history_of(BatchScoring(mean_logit, name="logit", on_train=True), max_iter=2)
+    assert len(history[:, "logit"]) == 2
+
+
+@pytest.mark.parametrize("monitor", ["train_loss", "valid_loss"])
+def test_early_stopping_stops(monitor):
+    callback = EarlyStopping(monitor=monitor, patience=3, threshold=0.5)
+    model = fit(callback, max_iter=200)
+    assert model.stopping_reason_ == "callback"
+    assert model.n_iter_ < 200
+    assert callback.misses_ == 0  # the user's own object is not touched
+
+
+def test_early_stopping_loads_the_best_weights():
+    model = fit(
+        EarlyStopping(monitor="valid_score", lower_is_better=False, patience=5, load_best=True),
+        max_iter=200,
+        learning_rate_init=0.05,
+    )
+    X, y = data()
+    assert model.stopping_reason_ == "callback"
+    assert model.score(X[:40], y[:40]) == pytest.approx(max(model.validation_scores_))
+
+
+def test_lr_scheduler_per_epoch_and_per_batch():
+    class Rates(Callback):
+        seen: list = []
+
+        def on_train_begin(self, net, **kwargs):
+            type(self).seen = []
+
+        def on_epoch_end(self, net, **kwargs):
+            self.seen.append(net.optimizer_.param_groups[0]["lr"])
+
+    fit(Rates(), LRScheduler(StepLR, step_size=2, gamma=0.1), max_iter=5, learning_rate_init=0.1)
+    np.testing.assert_allclose(Rates.seen, [0.1, 0.1, 0.01, 0.01, 0.001])
+    by_batch = LRScheduler(StepLR, step_size=3, gamma=0.5, step_every="batch")
+    fit(Rates(), by_batch, max_iter=3, learning_rate_init=0.1)
+    np.testing.assert_allclose(Rates.seen, [0.05, 0.025, 0.0125])
+
+
+def test_lr_scheduler_changes_the_training():
+    slow = LRScheduler(StepLR, step_size=1, gamma=1e-9)
+    stuck = fit(slow, max_iter=20, learning_rate_init=0.05)
+    free = fit(max_iter=20, learning_rate_init=0.05)
+    assert stuck.loss_curve_[-1] == pytest.approx(stuck.loss_curve_[5], rel=1e-3)
+    assert free.loss_curve_[-1] < 0.5 * stuck.loss_curve_[-1]
+
+
+def test_reduce_on_plateau_sees_the_monitor():
+    scheduler = LRScheduler(
+        torch.optim.lr_scheduler.ReduceLROnPlateau, monitor="valid_loss", patience=0, threshold=10.0
+    )
+    fit(scheduler, Recorder(), max_iter=6, learning_rate_init=0.1)
+    assert Recorder.net.optimizer_.param_groups[0]["lr"] < 0.1
+
+
+def test_checkpoint_saves_and_loads_the_best(tmp_path):
+    model = fit(
+        Checkpoint(monitor="valid_loss_best", dirname=tmp_path, load_best=True),
+        max_iter=60,
+        learning_rate_init=0.1,
+    )
+    assert (tmp_path / "params.pt").exists()
+    assert (tmp_path / "optimizer.pt").exists()
+    state = torch.load(tmp_path / "params.pt")
+    np.testing.assert_array_equal(state["weights.0"][0].numpy(), model.coefs_[0])
+    X, y = data()
+    z = model.decision_function(X[:40])
+    loss = np.mean(np.logaddexp(0, -z * np.where(y[:40] == "yes", 1, -1)))
+    assert loss == pytest.approx(min(model.validation_loss_curve_))
+
+
+def test_progress_bar_counts_batches(capsys):
+    class Slow(Callback):
+        def on_batch_end(self, net, **kwargs):
+            time.sleep(0.11)  # tqdm draws ten times a second at most
+
+    fit(Slow(), ProgressBar(detect_notebook=False), max_iter=2)
+    printed = capsys.readouterr().err
+    assert "5/5" in printed
+    assert "train_loss=" in printed
+    assert "valid_loss=" in printed
+
+
+def test_print_log_prints_a_row_per_epoch(capsys):
+    fit(PrintLog(), max_iter=3, verbose=1)
+    assert "valid_loss" in capsys.readouterr().out
+
+
+def test_gradient_clipping_callback_reaches_the_gradients():
+    fit(GradientNormClipping(1e-6), Recorder(), max_iter=2)
+    largest = [value for name, value in Recorder.told if name == "grad"]
+    assert max(largest) <= 1e-6
+
+
+def test_callbacks_of_other_forms():
+    model = fit(("named", Recorder()), Recorder, max_iter=2)
+    assert model.n_iter_ == 2
+
+
+def test_callbacks_survive_clone_and_grid_search():
+    from sklearn.model_selection import GridSearchCV
+
+    X, y = data()
+    callback = EarlyStopping(monitor="train_loss", patience=2)
+    search = GridSearchCV(
+        MLPClassifier((4,), callbacks=[callback], max_iter=5, random_state=0),
+        {"alpha": [1e-4, 1e-2]},
+        cv=2,
+        error_score="raise",
+    )
+    assert np.isfinite(search.fit(X, y).best_score_)
+
+
+def test_partial_fit_notifies_too():
+    X, y = data()
+    model = MLPClassifier((4,), callbacks=[Recorder()], random_state=0)
+    model.partial_fit(X, y, classes=["no", "yes"])
+    assert [name for name, _ in Recorder.told][-2:] == ["epoch_end", "train_end"]
+
+
+def test_a_callback_that_stops_in_mid_epoch():
+    class StopAtBatch(Callback):
+        def on_batch_end(self, net, training, **kwargs):
+            if len(net.history) == 2:
+                raise KeyboardInterrupt
+
+    model = fit(StopAtBatch(), max_iter=10)
+    assert (model.n_iter_, model.stopping_reason_) == (1, "callback")
+
+
+def test_ctrl_c_inside_a_callback_propagates():
+    class Slow(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            time.sleep(5)
+
+    main = threading.main_thread().ident
+    timer = threading.Timer(0.5, lambda: signal.pthread_kill(main, signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        fit(Slow(), max_iter=10)
+
+
+def test_errors_of_callbacks_are_raised():
+    class Broken(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            raise RuntimeError("broken")
+
+    with pytest.raises(RuntimeError, match="broken"):
+        fit(Broken(), max_iter=2)
+
+
+def test_divergence_under_callbacks_is_an_error():
+    with pytest.raises(ValueError, match="diverged"):
+        fit(
+            Recorder(),
+            cls=MLPRegressor,
+            optimizer="sgd",
+            learning_rate_init=1e9,
+            max_iter=50,
+        )
+
+
+def test_the_engine_is_a_skorch_net_with_usual_parts():
+    view = CallbackView([], lambda z: z.argmax(1), None, "regressor")
+    engine = TrainingEngine(make_task(callback_view=view, max_iter=2))
+    engine.run()
+    assert isinstance(engine.optimizer_, torch.optim.Adam)
+    assert next(name for name, _ in engine.module_.named_parameters()) == "weights.0"
+    assert len(engine.history) == 2
+    assert not hasattr(engine, "classes_")
+    with pytest.raises(AttributeError, match="no predict_proba"):
+        engine.predict_proba(np.zeros((2, 5)))
