@@ -82,7 +82,9 @@ def test_no_hidden_layer_is_poisson_regressor(diabetes):
 def test_l1_ratio_is_elastic_nets(diabetes, l1_ratio):
     X, y = diabetes
     ours = MLPRegressor(**EXACT, alpha=0.1 * len(y), l1_ratio=l1_ratio).fit(X, y)
-    theirs = ElasticNet(alpha=0.1, l1_ratio=l1_ratio, tol=1e-12, max_iter=100_000).fit(X, y)
+    theirs = ElasticNet(
+        alpha=0.1, l1_ratio=l1_ratio, tol=1e-12, max_iter=100_000, random_state=0
+    ).fit(X, y)
     np.testing.assert_allclose(ours.coefs_[0][:, 0], theirs.coef_, atol=1e-4)
     np.testing.assert_array_equal(ours.coefs_[0][:, 0] == 0, theirs.coef_ == 0)
 

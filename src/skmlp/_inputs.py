@@ -56,7 +56,7 @@ def checked_weights(sample_weight, X, name: str) -> np.ndarray | None:
     """
     if sample_weight is None:
         return None
-    if not np.any(sample_weight):
+    if not np.asarray(sample_weight).any():
         raise ValueError(f"All {name} are zero: at least one row needs a positive weight.")
     weights = _check_sample_weight(sample_weight, X, dtype=np.float64)
     if (weights < 0).any():

@@ -133,7 +133,7 @@ class StackedMLP(torch.nn.Module):
         h = x if x.dim() == 3 else x.expand(blocks.n_networks, *x.shape)
         last = len(blocks.weights) - 1
         for i, (w, b) in enumerate(zip(blocks.weights, blocks.biases, strict=True)):
-            h = torch.baddbmm(b, h, w)
+            h = torch.bmm(h, w).add_(b)
             if i < last:
                 h = self.activation_functions[i].forward(h, self.negative_slope)
         return h
@@ -177,19 +177,24 @@ class StackedMLP(torch.nn.Module):
         blocks, slope = self.blocks, self.negative_slope
         inputs, saved, h = [x], [], x
         for i, activation in enumerate(self.activation_functions):
-            z = torch.baddbmm(blocks.biases[i], h, blocks.weights[i], out=space.hidden[i])
+            # bmm and add_: baddbmm copies the biases into every row first, and takes 1.1 (K = 1)
+            # to 4 times (K = 120, 2 to 10 units) as long
+            z = torch.bmm(h, blocks.weights[i], out=space.hidden[i]).add_(blocks.biases[i])
             h = activation.forward(z, slope)
             saved.append(h if activation.saves_output else z)
             if masks[i] is not None:
                 h = h * masks[i]
             inputs.append(h)
-        return torch.baddbmm(blocks.biases[-1], h, blocks.weights[-1]), inputs, saved
+        return torch.bmm(h, blocks.weights[-1]).add_(blocks.biases[-1]), inputs, saved
 
     def _backward(self, delta, inputs, saved, masks, space):
         gradients, slope = self.gradients, self.negative_slope
         for i in range(len(inputs) - 1, -1, -1):
             torch.bmm(inputs[i].mT, delta, out=gradients.weights[i])
-            torch.sum(delta, 1, keepdim=True, out=gradients.biases[i])
+            if space.ones is not None:
+                torch.bmm(space.ones, delta, out=gradients.biases[i])
+            else:
+                torch.sum(delta, 1, keepdim=True, out=gradients.biases[i])
             if i:
                 delta = torch.bmm(delta, self._transposed[i], out=space.deltas[i - 1])
                 if masks[i - 1] is not None:
@@ -212,6 +217,9 @@ class _WorkSpace:
         self.hidden = [blocks.flat.new_empty(shape) for shape in shapes]
         self.deltas = [blocks.flat.new_empty(shape) for shape in shapes]
         self.no_masks = [None] * len(widths)
+        # Sums over rows: for one network a product with ones takes half as long as a sum; for
+        # many small networks the sum is faster.
+        self.ones = blocks.flat.new_ones(1, 1, n_rows) if blocks.n_networks == 1 else None
 
 
 def _parameters(blocks: list[Tensor], gradients: list[Tensor]) -> torch.nn.ParameterList:

@@ -24,7 +24,7 @@ class Penalty:
         self.l1 = np.array([t.alpha * t.l1_ratio for t in tasks])
         self.l2 = np.array([t.alpha * (1.0 - t.l1_ratio) for t in tasks])
         self.active = bool(self.l1.any() or self.l2.any())
-        self._values: list[Tensor] = []
+        self._recorded: list[Tensor] = []
 
     def start_chunk(self, chunk: Chunk) -> None:
         """Prepare the factors of all steps of a chunk at once: they are cheap only together."""
@@ -32,7 +32,7 @@ class Penalty:
         if self.active:
             self._l1_factors = _Factors(self.l1[:, None] / chunk.weight_sums)
             self._l2_factors = _Factors(self.l2[:, None] / chunk.weight_sums)
-            self._values = []
+            self._recorded = []
 
     def add_gradient(self, s: int) -> None:
         """Add the penalty's gradient at step s of the chunk."""
@@ -55,29 +55,36 @@ class Penalty:
     def record(self) -> None:
         """Remember the penalty of the weights as they are, for `total`."""
         if self.active:
-            self._values.append(self._unscaled())
+            self._recorded.append(self._norms())
 
-    def _unscaled(self) -> Tensor:
+    def _norms(self) -> Tensor:
+        """Per network |W|² and, where it is penalized, |W|₁: shape (1 or 2, K)."""
         flat = self.blocks.flat_weights
-        if self.blocks.n_networks == 1 and not self._l1_factors.any:
-            return torch.dot(flat, flat).mul_(0.5 * float(self.l2[0])).view(1)
-        squares = sum_per_network([w.square() for w in self.blocks.weights])
-        sizes = sum_per_network([w.abs() for w in self.blocks.weights])
-        like = squares.new_tensor
-        return squares * like(0.5 * self.l2) + sizes * like(self.l1)
+        if not self._l1_factors.any:
+            if self.blocks.n_networks == 1:
+                return torch.dot(flat, flat).view(1, 1)
+            return sum_per_network([w.square() for w in self.blocks.weights]).unsqueeze(0)
+        norms = [[w.square() for w in self.blocks.weights], [w.abs() for w in self.blocks.weights]]
+        return torch.stack([sum_per_network(blocks) for blocks in norms])
+
+    def _from_norms(self, norms: np.ndarray) -> np.ndarray:
+        """Penalties before the division, from norms (1 or 2, K, …)."""
+        factors = np.stack([0.5 * self.l2, self.l1])[: len(norms)]
+        return np.einsum("ik,ik...->k...", factors, norms)
 
     def total(self, chunk: Chunk) -> np.ndarray:
         """Per network, the sum over the chunk's steps of batch rows times the penalty."""
         if not self.active:
             return np.zeros(len(self.l1))
-        values = torch.stack(self._values, 1).cpu().numpy().astype(float)
-        return (values * chunk.n_rows / chunk.weight_sums).sum(1)
+        norms = torch.stack(self._recorded, 2).cpu().numpy().astype(float)
+        return (self._from_norms(norms) * chunk.n_rows / chunk.weight_sums).sum(1)
 
     def value(self, s: int) -> float:
         """The penalty now, in the batch of step s, summed over networks."""
         if not self.active:
             return 0.0
-        return float((self._unscaled().cpu().numpy() / self._weight_sums[:, s]).sum())
+        norms = self._norms().cpu().numpy().astype(float)
+        return float((self._from_norms(norms) / self._weight_sums[:, s]).sum())
 
 
 class _Factors:
