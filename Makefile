@@ -23,6 +23,12 @@ lint: $(VENV)/.ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# The examples run to their end, on little data.
+docs-check: $(VENV)/.ready
+	for example in examples/*.py; do \
+	  echo "$$example"; SKMLP_EXAMPLE_QUICK=1 $(BIN)/python -W error::UserWarning:skmlp "$$example" > /dev/null || exit 1; \
+	done
+
 benchmark: $(VENV)/.ready
 	$(BIN)/python benchmarks/one_fit.py
 

@@ -20,6 +20,7 @@ import platform  # noqa: E402
 import warnings  # noqa: E402
 from collections.abc import Callable  # noqa: E402
 from dataclasses import dataclass  # noqa: E402
+from itertools import pairwise  # noqa: E402
 from statistics import median  # noqa: E402
 from time import perf_counter  # noqa: E402
 
@@ -72,7 +73,7 @@ CASES = [
 def module_of(case: Case, X: np.ndarray, y: np.ndarray) -> torch.nn.Sequential:
     sizes = [X.shape[1], *case.hidden, int(y.max()) + 1]
     layers: list[torch.nn.Module] = []
-    for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=True):
+    for fan_in, fan_out in pairwise(sizes):
         layers += [torch.nn.Linear(fan_in, fan_out), torch.nn.ReLU()]
     return torch.nn.Sequential(*layers[:-1])
 
@@ -169,9 +170,7 @@ def time_predictions(case: Case, repeats: int) -> list[str]:
 
 def ratios(seconds: dict[str, float]) -> list[str]:
     others = [name for name in CONTENDERS if name != "skmlp"]
-    return [
-        f"{seconds['skmlp'] / seconds[name]:.2f}" if name in seconds else "" for name in others
-    ]
+    return [f"{seconds['skmlp'] / seconds[name]:.2f}" if name in seconds else "" for name in others]
 
 
 def machine(threads: int) -> str:

@@ -1,0 +1,78 @@
+"""The README's Python blocks run, and print what the README says."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(autouse=True)
+def globals_untouched():
+    """scikit-learn's loaders and searches may use the global generators."""
+
+
+def test_python_blocks_print_what_the_readme_says():
+    blocks = re.findall(r"```(python|text)\n(.*?)```", README, flags=re.DOTALL)
+    assert [kind for kind, _ in blocks] == ["python", "text"] * (len(blocks) // 2)
+    assert len(blocks) >= 4
+    names: dict = {}
+    for (_, code), (_, expected) in zip(blocks[::2], blocks[1::2], strict=True):
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(compile(code, "README.md", "exec"), names)
+        assert printed.getvalue() == expected
+
+
+def test_commands_of_the_readme_exist():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^make (\w+)|`make (\w+)`", README, flags=re.MULTILINE))
+    for target in {name for pair in targets for name in pair if name}:
+        assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
+
+
+def test_counts_of_choices_are_right():
+    from skmlp.network.activations import ACTIVATIONS
+    from skmlp.network.initialization import INITIALIZATIONS
+    from skmlp.training.optimizers import FULL_BATCH_OPTIMIZERS, OPTIMIZERS
+
+    optimizers = len(OPTIMIZERS) + len(FULL_BATCH_OPTIMIZERS)
+    expected = (
+        f"{len(ACTIVATIONS)} activations, {len(INITIALIZATIONS)} initializations, "
+        f"{optimizers} optimizers"
+    )
+    assert expected in README
+
+
+def test_docstrings_list_every_name_of_the_tables():
+    from skmlp import MLPClassifier, MLPRegressor
+    from skmlp.network.activations import ACTIVATIONS
+    from skmlp.network.initialization import INITIALIZATIONS
+    from skmlp.training.optimizers import OPTIMIZERS
+
+    for cls in (MLPClassifier, MLPRegressor):
+        for name in [*ACTIVATIONS, *INITIALIZATIONS, *OPTIMIZERS]:
+            assert f'"{name}"' in cls.__doc__, name
+
+
+def test_docstrings_describe_every_parameter():
+    from skmlp import MLPClassifier, MLPRegressor
+
+    for cls in (MLPClassifier, MLPRegressor):
+        described = re.findall(r"^    ([a-z_\d, ]+) : ", cls.__doc__, flags=re.MULTILINE)
+        described = {name.strip() for line in described for name in line.split(",")}
+        assert set(cls().get_params()) <= described
+
+
+def test_metadata_has_honest_ranges_and_the_console_script():
+    with open(ROOT / "pyproject.toml", "rb") as file:
+        project = tomllib.load(file)["project"]
+    assert all(">=" in requirement for requirement in project["dependencies"])
+    assert project["scripts"]["skmlp"] == "skmlp.__main__:main"
