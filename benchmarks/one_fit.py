@@ -1,7 +1,8 @@
 """Time one fit: scikit-learn's MLP, a skorch net, a plain torch loop and skmlp, side by side.
 
-Equal work: same shapes, batches, epochs, dtype (float32), Adam, and threads. All contenders of a
-case run in turn, several times, in one process; the figures are medians and ratios of medians.
+Equal work: same shapes, batches, epochs, dtype (float32), Adam, and threads. The skorch net has
+torch.optim.Adam as it comes, and once more with its fused kernel, as the torch loop has it. All
+contenders of a case take turns in one process; figures are medians and ratios of medians.
 
     python benchmarks/one_fit.py [--repeats 5] [--threads 1] [--markdown]
 """
@@ -20,6 +21,7 @@ import platform  # noqa: E402
 import warnings  # noqa: E402
 from collections.abc import Callable  # noqa: E402
 from dataclasses import dataclass  # noqa: E402
+from functools import partial  # noqa: E402
 from itertools import pairwise  # noqa: E402
 from statistics import median  # noqa: E402
 from time import perf_counter  # noqa: E402
@@ -97,12 +99,12 @@ def _parameters(case: Case) -> dict:
     }
 
 
-def fit_skorch(case: Case, X, y):
+def fit_skorch(case: Case, X, y, **optimizer):
     net = skorch.NeuralNetClassifier(
         module_of(case, X, y),
         criterion=torch.nn.CrossEntropyLoss,
         optimizer=torch.optim.Adam,
-        optimizer__fused=True,
+        **optimizer,
         lr=1e-3,
         max_epochs=case.epochs,
         batch_size=case.batch_size,
@@ -132,6 +134,7 @@ def fit_torch(case: Case, X, y):
 CONTENDERS = {
     "scikit-learn": fit_sklearn,
     "skorch": fit_skorch,
+    "skorch, fused Adam": partial(fit_skorch, optimizer__fused=True),
     "torch loop": fit_torch,
     "skmlp": fit_skmlp,
 }

@@ -38,7 +38,7 @@ def test_the_size_of_an_mlp_is_its_number_of_parameters():
 def test_the_size_of_an_svc_is_what_it_stores():
     svc = default_contestants()[1]
     X, y = np.random.default_rng(0).normal(size=(30, 4)), np.arange(30) % 2
-    fitted = SVC(kernel="linear").fit(X, y)
+    fitted = SVC(kernel="linear", random_state=0).fit(X, y)
     vectors = fitted.n_support_.sum()
     assert svc.size(fitted) == vectors * 4 + vectors + 1
 

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from .activations import Activation
 
-# Rows per forward pass: a hidden layer of a few hundred units then stays within the cache.
-_ROWS_AT_ONCE = 2048
+# Numbers in the widest layer's output per forward pass: it then stays within the cache.
+_NUMBERS_AT_ONCE = 1 << 18
 
 
 def dense_tensor(X, dtype: torch.dtype, device: torch.device | str) -> Tensor:
@@ -49,11 +49,12 @@ def logits_in_parts(
     """
     like = weights[0]
     parts = []
-    for begin in range(0, X.shape[0], _ROWS_AT_ONCE):
-        h = X[begin : begin + _ROWS_AT_ONCE]
+    rows_at_once = max(1, _NUMBERS_AT_ONCE // max(max(w.shape) for w in weights))
+    for begin in range(0, X.shape[0], rows_at_once):
+        h = X[begin : begin + rows_at_once]
         if not isinstance(h, Tensor):
             h = dense_tensor(h, like.dtype, like.device)
         for activation, w, b in zip(activations, weights, biases, strict=False):
-            h = activation.forward(torch.addmm(b, h, w), negative_slope)
-        parts.append(torch.addmm(biases[-1], h, weights[-1]))
-    return parts[0] if len(parts) == 1 else torch.cat(parts)
+            h = activation.forward(torch.mm(h, w).add_(b), negative_slope)
+        parts.append(torch.mm(h, weights[-1]).add_(biases[-1]))
+    return torch.cat(parts) if parts else like.new_empty(0, biases[-1].shape[0])

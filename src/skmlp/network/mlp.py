@@ -215,7 +215,12 @@ class _WorkSpace:
         widths = blocks.layer_sizes[1:-1]
         shapes = [(blocks.n_networks, n_rows, width) for width in widths]
         self.hidden = [blocks.flat.new_empty(shape) for shape in shapes]
-        self.deltas = [blocks.flat.new_empty(shape) for shape in shapes]
+        # Going back, a layer's output has been used up when the delta of the layer before it is
+        # computed, which may take its place: less memory to touch, more of it in the cache.
+        self.deltas = [
+            self.hidden[i + 1] if shape in shapes[i + 1 : i + 2] else blocks.flat.new_empty(shape)
+            for i, shape in enumerate(shapes)
+        ]
         self.no_masks = [None] * len(widths)
         # Sums over rows: for one network a product with ones takes half as long as a sum; for
         # many small networks the sum is faster.
