@@ -2,6 +2,7 @@
 
 from ._version import __version__
 from .classifier import MLPClassifier
+from .fusion import fused
 from .regressor import MLPRegressor
 
-__all__ = ["MLPClassifier", "MLPRegressor", "__version__"]
+__all__ = ["MLPClassifier", "MLPRegressor", "__version__", "fused"]

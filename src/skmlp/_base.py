@@ -24,6 +24,7 @@ from ._inputs import (
     per_layer,
     take,
 )
+from ._meeting import train_or_meet
 from ._prediction import Trained, out_activation, predict_logits
 from ._task import CallbackView, OptimizerSettings, Rows, TrainingResult, TrainingTask
 
@@ -171,12 +172,7 @@ class BaseMLP(BaseEstimator, ABC):
         return self._train(task)
 
     def _train(self, task: TrainingTask):
-        from .training import train
-
-        (outcome,) = train([task])
-        if isinstance(outcome, Exception):
-            raise outcome
-        self._store(outcome, task)
+        self._store(train_or_meet(task), task)
         return self
 
     # Validation of the input

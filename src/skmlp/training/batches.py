@@ -120,12 +120,11 @@ class RowStore:
     def chunk(self, orders: Sequence[RowOrder], n_steps: int) -> Chunk:
         """Take the next ``n_steps`` batches of every network."""
         taken = [order.take(n_steps) for order in orders]
-        width = max(map(len, taken))
-        filled = np.stack([np.pad(rows, (0, width - len(rows))) for rows in taken])
         batch = orders[0].batch_size
-        begins = np.arange(0, width, batch)
-        lengths = np.array([np.diff(np.append(begins, len(rows))) for rows in taken])
-        scale, weight_sums = self._scale(taken, begins, width, lengths)
+        filled, counts = _side_by_side(taken)
+        begins = np.arange(0, filled.shape[1], batch)
+        lengths = np.clip(counts[:, None] - begins, 0, batch)
+        scale, weight_sums = self._scale(taken, begins, filled.shape[1], lengths)
         return Chunk(
             X=self._gather(self.X, filled, self._X_offsets),
             targets=self._gather(self.targets, filled, self._target_offsets),
@@ -155,6 +154,18 @@ class RowStore:
         else:
             found = dense_tensor(source[index], self.dtype, self.device)
         return found.view(*rows.shape, -1)
+
+
+def _side_by_side(taken: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Row numbers (K, r), shorter ones filled up with row 0, and how many each network has."""
+    counts = np.array([len(rows) for rows in taken])
+    width = counts.max()
+    if (counts == width).all():
+        return np.stack(taken), counts
+    filled = np.zeros((len(taken), width), dtype=np.intp)
+    for row, rows in zip(filled, taken, strict=True):
+        row[: len(rows)] = rows
+    return filled, counts
 
 
 def chunk_steps(store: RowStore, batch_size: int) -> int:

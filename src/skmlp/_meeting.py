@@ -1,0 +1,172 @@
+"""Fits that run side by side meet where they would train, and train together.
+
+Each fit runs in a thread of its own, but only one thread ever runs: a member starts, runs until
+it waits with its training task or ends, and only then the next one starts. So members do not
+compete for the interpreter, the order is the same every time, and whatever is kept per process
+rather than per thread (Python's warning filters) can be given to each member in turn.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from ._task import TrainingResult, TrainingTask
+
+THREAD_NAME = "skmlp-member"
+
+_local = threading.local()
+
+
+def train_or_meet(task: TrainingTask) -> TrainingResult:
+    """Train a task: with the other members' where this thread is one, else at once.
+
+    Raises
+    ------
+    Exception
+        What training this task raised.
+    """
+    member = getattr(_local, "member", None)
+    outcome = _train([task])[0] if member is None else member.wait_for_training(task)
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
+def _train(tasks: Sequence[TrainingTask]) -> list[TrainingResult | Exception]:
+    from .training import train  # imports torch
+
+    return train(tasks)
+
+
+class Cancelled(BaseException):
+    """Ends a member's thread that waits for a training that will not come."""
+
+
+class Member:
+    """One call, in a thread that runs only when it is its turn.
+
+    Attributes
+    ----------
+    task : TrainingTask or None
+        What it waits for, if it waits.
+    result, error : object
+        How the call ended.
+    """
+
+    def __init__(self, call: Callable[[], Any]):
+        self.call = call
+        self.task: TrainingTask | None = None
+        self.outcome: TrainingResult | Exception | None = None
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.ended = False
+        self._cancelled = False
+        self._turn, self._pause = threading.Semaphore(0), threading.Semaphore(0)
+        self._warnings = WarningsState()
+        context = contextvars.copy_context()
+        self._thread = threading.Thread(
+            target=context.run, args=(self._run,), name=THREAD_NAME, daemon=True
+        )
+        self._started = False
+
+    def go_on(self) -> None:
+        """Let the member run until it waits or ends."""
+        outside = WarningsState()
+        self._warnings.restore()
+        if not self._started:
+            self._started = True
+            self._thread.start()
+        else:
+            self._turn.release()
+        try:
+            self._pause.acquire()
+        finally:
+            outside.restore()
+
+    def cancel(self) -> None:
+        """Have the member's thread end where it waits, if it does."""
+        self._cancelled = True
+        self._turn.release()
+
+    def wait_for_training(self, task: TrainingTask) -> TrainingResult | Exception:
+        """Called in the member's own thread: hand the task over and wait for what comes of it."""
+        self.task = task
+        self._stop_here()
+        self._turn.acquire()
+        if self._cancelled:
+            raise Cancelled
+        self.task = None
+        outcome, self.outcome = self.outcome, None
+        assert outcome is not None
+        return outcome
+
+    def _run(self) -> None:
+        _local.member = self
+        try:
+            self.result = self.call()
+        except BaseException as error:
+            self.error = error
+        self.ended = True
+        self._stop_here()
+
+    def _stop_here(self) -> None:
+        self._warnings = WarningsState()
+        self._pause.release()
+
+
+class WarningsState:
+    """The warning filters and the function that shows warnings, as they are now."""
+
+    _NAMES = ("filters", "showwarning", "_showwarnmsg_impl")
+
+    def __init__(self) -> None:
+        self._values = {name: getattr(warnings, name) for name in self._NAMES}
+
+    def restore(self) -> None:
+        for name, value in self._values.items():
+            setattr(warnings, name, value)
+        # Python keeps what each filter has decided; this makes it decide anew.
+        warnings._filters_mutated()  # type: ignore[attr-defined]
+
+
+def run_together(
+    calls: Sequence[Callable[[], Any]], admit: Callable[[Sequence[TrainingTask]], bool]
+) -> Iterator[Member]:
+    """Run calls as members of one meeting, wave after wave; yield each member when it has ended.
+
+    Parameters
+    ----------
+    calls : sequence of callable
+    admit : callable
+        ``admit(waiting tasks)``: whether another member may start before these train.
+    """
+    waiting: list[Member] = []
+    not_started = list(reversed(calls))
+    try:
+        while not_started or waiting:
+            while not_started and admit([m.task for m in waiting if m.task is not None]):
+                member = Member(not_started.pop())
+                waiting.append(member)
+                member.go_on()
+                if member.ended:
+                    waiting.remove(member)
+                    yield member
+            yield from _train_wave(waiting)
+            waiting = [member for member in waiting if not member.ended]
+    finally:
+        for member in waiting:
+            member.cancel()
+
+
+def _train_wave(waiting: list[Member]) -> Iterator[Member]:
+    """Train what the members wait for; let each go on with its own outcome."""
+    outcomes = _train([member.task for member in waiting if member.task is not None])
+    for member, outcome in zip(waiting, outcomes, strict=True):
+        member.outcome = outcome
+        member.go_on()
+        if member.ended:
+            yield member
