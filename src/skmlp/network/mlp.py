@@ -70,6 +70,15 @@ def sum_per_network(blocks: Sequence[Tensor]) -> Tensor:
     return torch.stack([block.sum((1, 2)) for block in blocks]).sum(0)
 
 
+def squares_per_network(blocks: Sequence[Tensor]) -> Tensor:
+    """Sum of all squared entries of each network, shape (K,)."""
+    if blocks[0].shape[0] == 1:
+        return torch.stack([torch.dot(b.view(-1), b.view(-1)) for b in blocks]).sum(0, keepdim=True)
+    rows = [block.view(block.shape[0], 1, -1) for block in blocks]
+    # a product of each row with itself: no squares are stored
+    return torch.cat([torch.bmm(row, row.mT) for row in rows], 2).sum((1, 2))
+
+
 def _views(flat: Tensor, shapes: list[tuple[int, ...]]) -> list[Tensor]:
     sizes = [int(np.prod(shape)) for shape in shapes]
     return [part.view(shape) for part, shape in zip(flat.split(sizes), shapes, strict=True)]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .._task import TrainingTask
-from ..network.mlp import StackedMLP, per_network, sum_per_network
+from ..network.mlp import StackedMLP, per_network, squares_per_network, sum_per_network
 from .batches import Chunk
 
 
@@ -63,9 +63,9 @@ class Penalty:
         if not self._l1_factors.any:
             if self.blocks.n_networks == 1:
                 return torch.dot(flat, flat).view(1, 1)
-            return sum_per_network([w.square() for w in self.blocks.weights]).unsqueeze(0)
-        norms = [[w.square() for w in self.blocks.weights], [w.abs() for w in self.blocks.weights]]
-        return torch.stack([sum_per_network(blocks) for blocks in norms])
+            return squares_per_network(self.blocks.weights).unsqueeze(0)
+        sizes = sum_per_network([w.abs() for w in self.blocks.weights])
+        return torch.stack([squares_per_network(self.blocks.weights), sizes])
 
     def _from_norms(self, norms: np.ndarray) -> np.ndarray:
         """Penalties before the division, from norms (1 or 2, K, …)."""
@@ -114,7 +114,7 @@ class Clipping:
             for gradient in self.gradients.all:
                 torch.clamp(gradient, -self._values, self._values, out=gradient)
         if self._norms is not None:
-            norms = sum_per_network([g.square() for g in self.gradients.all]).sqrt_()
+            norms = squares_per_network(self.gradients.all).sqrt_()
             # 1e-6 as in torch.nn.utils.clip_grad_norm_
             factors = (self._norms / (norms.view(-1, 1, 1) + 1e-6)).clamp_(max=1.0)
             for gradient in self.gradients.all:
