@@ -228,7 +228,7 @@ def test_one_failing_fit_is_its_own():
         found = GridSearchCV(model, grid, cv=3).fit(X, y)
     scores = found.cv_results_["mean_test_score"]
     assert np.isfinite(scores).tolist() == [True, False, False]
-    with skmlp.fused(), pytest.raises(ValueError, match="diverged|learning_rate_init"):
+    with skmlp.fused(), pytest.raises(ValueError, match=r"diverged|learning_rate_init"):
         GridSearchCV(model, grid, cv=3, error_score="raise").fit(X, y)
 
 

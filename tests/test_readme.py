@@ -1,4 +1,4 @@
-"""The README's Python blocks run, and print what the README says."""
+"""The Python blocks of the README and of the guide run, and print what stands under them."""
 
 from __future__ import annotations
 
@@ -19,15 +19,17 @@ def globals_untouched():
     """scikit-learn's loaders and searches may use the global generators."""
 
 
-def test_python_blocks_print_what_the_readme_says():
-    blocks = re.findall(r"```(python|text)\n(.*?)```", README, flags=re.DOTALL)
+@pytest.mark.parametrize("page", ["README.md", "docs/guide.md"])
+def test_python_blocks_print_what_stands_under_them(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    blocks = re.findall(r"```(python|text)\n(.*?)```", text, flags=re.DOTALL)
     assert [kind for kind, _ in blocks] == ["python", "text"] * (len(blocks) // 2)
     assert len(blocks) >= 4
     names: dict = {}
     for (_, code), (_, expected) in zip(blocks[::2], blocks[1::2], strict=True):
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
-            exec(compile(code, "README.md", "exec"), names)
+            exec(compile(code, page, "exec"), names)
         assert printed.getvalue() == expected
 
 

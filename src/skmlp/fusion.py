@@ -120,7 +120,7 @@ def rows_bytes(tasks: Sequence[TrainingTask]) -> int:
 joblib.register_parallel_backend(_BACKEND, FusedBackend)
 
 
-class fused(ContextDecorator):  # noqa: N801 (used as a function)
+class fused(ContextDecorator):
     """Within it, the networks of scikit-learn's searches and ensembles train as stacks.
 
     Whatever scikit-learn runs through joblib (GridSearchCV, cross_validate, BaggingClassifier…)
