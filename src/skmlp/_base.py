@@ -221,17 +221,7 @@ class BaseMLP(BaseEstimator, ABC):
 
     def _rows(self, X, y, sample_weight, *, first: bool, minimum: int, classes=None):
         """Validated training rows, and the ``y`` that belongs to them."""
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse=["csr", "csc"],
-            multi_output=True,
-            dtype=(np.float64, np.float32),
-            ensure_min_samples=minimum,
-            reset=first,
-        )
-        y = self._check_y(y)
+        X, y = self._checked(X, y, ensure_min_samples=minimum, reset=first)
         weights = checked_weights(sample_weight, X, "sample_weight")
         if first:
             self._start_targets(y, classes)
@@ -244,6 +234,19 @@ class BaseMLP(BaseEstimator, ABC):
         weights = self._training_weights(y, weights)
         return Rows(as_rows(X), self._training_targets(targets), weights, y), y
 
+    def _checked(self, X, y, **checks):
+        """X as float rows, y in the form that the other methods take."""
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse=["csr", "csc"],
+            multi_output=True,
+            dtype=(np.float64, np.float32),
+            **checks,
+        )
+        return X, self._check_y(y)
+
     def _given_validation(self, X, y, sample_weight) -> Rows | None:
         if X is None and y is None and sample_weight is None:
             return None
@@ -253,16 +256,7 @@ class BaseMLP(BaseEstimator, ABC):
                 f"(X_val is {'missing' if X is None else 'given'}, "
                 f"y_val is {'missing' if y is None else 'given'})."
             )
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse=["csr", "csc"],
-            multi_output=True,
-            dtype=(np.float64, np.float32),
-            reset=False,
-        )
-        y = self._check_y(y)
+        X, y = self._checked(X, y, reset=False)
         weights = checked_weights(sample_weight, X, "sample_weight_val")
         return Rows(as_rows(X), self._targets(y, "y_val"), weights, y)
 
