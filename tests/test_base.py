@@ -178,6 +178,49 @@ def test_partial_fit_after_fit_starts_from_its_weights(cls):
     assert model.loss_curve_[-1] < model.loss_curve_[0]
 
 
+@both
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"optimizer": "sgd"},
+        {"optimizer": torch.optim.Adafactor},
+        {"batch_size": 7},
+        {"dropout": 0.5},
+        {"dropout": 0.0},
+        {"dtype": "float32"},
+        {"learning_rate": "adaptive"},
+        {"activation": "tanh", "alpha": 1.0, "max_grad_norm": 0.1, "weight_decay": 0.1},
+    ],
+)
+@pytest.mark.parametrize("start", ["adam", "sgd", "nadam", torch.optim.Adafactor])
+def test_parameters_may_change_between_partial_fits(cls, start, change):
+    model = small(cls, optimizer=start, dropout=0.2, batch_size=32)
+    X, y = data(model)
+    model.partial_fit(X, y, **({"classes": [0, 1]} if cls is MLPClassifier else {}))
+    model.set_params(**change).partial_fit(X, y).partial_fit(X, y)
+    assert all(np.isfinite(array).all() for array in arrays_of(model))
+    assert len(model.loss_curve_) == 3
+
+
+def test_a_new_learning_rate_counts_from_the_next_partial_fit():
+    model = small(MLPRegressor, optimizer="sgd", learning_rate="invscaling")
+    X, y = data(model)
+    model.partial_fit(X, y).set_params(learning_rate_init=1e-12)
+    before = model.coefs_[0].copy()
+    np.testing.assert_allclose(model.partial_fit(X, y).coefs_[0], before, atol=1e-6)
+
+
+@both
+def test_a_failed_fit_leaves_an_unfitted_estimator(cls):
+    model = small(cls)
+    X, y = data(model)
+    model.fit(X, y)
+    with pytest.raises(ValueError, match="NaN"):
+        model.fit(X * np.nan, y)
+    with pytest.raises(NotFittedError):
+        model.predict(X)
+
+
 def test_partial_fit_takes_single_rows():
     model = small(MLPRegressor)
     X, y = data(model)

@@ -157,6 +157,20 @@ def test_validation_sees_plain_targets():
     assert len(model.validation_scores_) == 3
 
 
+def test_validation_scores_do_not_use_class_weights():
+    X, y = iris()
+    model = small(early_stopping=True, class_weight={0: 1.0, 1: 1.0, 2: 1e-6}, max_iter=30)
+    seen = []
+    split = model._split
+    model._split = lambda rows, state: seen.append(split(rows, state)) or seen[-1]
+    model.fit(X, y)
+    held_out = seen[0][1]
+    assert held_out.weights is None
+    best = np.mean(model.predict(held_out.X) == held_out.labels)
+    assert model.best_validation_score_ == pytest.approx(best)
+    assert model.best_validation_score_ < 0.9  # class 2 is not learned, and it counts
+
+
 def test_early_stopping_holds_out_classes_in_proportion():
     X, y = iris()
     order = np.random.default_rng(0).permutation(90)
@@ -164,7 +178,7 @@ def test_early_stopping_holds_out_classes_in_proportion():
     seen = []
     model = small(early_stopping=True, validation_fraction=0.2)
     split = model._split
-    model._split = lambda rows, y, state: seen.append(split(rows, y, state)) or seen[-1]
+    model._split = lambda rows, state: seen.append(split(rows, state)) or seen[-1]
     model.fit(X, y)
     train, held_out = seen[0]
     assert (len(train), len(held_out)) == (72, 18)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -146,12 +147,12 @@ class BaseMLP(BaseEstimator, ABC):
         """
         self._check_parameters()
         first = not (self.warm_start and hasattr(self, "coefs_"))
-        rows, y = self._rows(X, y, sample_weight, first=first, minimum=2)
+        rows = self._rows(X, y, sample_weight, first=first, minimum=2)
         random_state = fresh_random_state(self.random_state)
         given = self._given_validation(X_val, y_val, sample_weight_val)
         if self.early_stopping and given is None:
-            rows, given = self._split(rows, y, random_state)
-        task = self._task(rows, given, random_state, max_iter=self.max_iter)
+            rows, given = self._split(rows, random_state)
+        task = self._task(self._for_training(rows), given, random_state, max_iter=self.max_iter)
         if not first:
             task.initial_weights = self.coefs_, self.intercepts_
             task.history = {**self._history(), "no_improvement_count": 0}
@@ -162,8 +163,10 @@ class BaseMLP(BaseEstimator, ABC):
         self._check_parameters(partial=True)
         first = not hasattr(self, "coefs_")
         self._check_partial_fit_classes(y, classes, first=first)
-        rows, _ = self._rows(X, y, sample_weight, first=first, minimum=1, classes=classes)
-        task = self._task(rows, None, fresh_random_state(self.random_state), max_iter=1)
+        rows = self._rows(X, y, sample_weight, first=first, minimum=1, classes=classes)
+        task = self._task(
+            self._for_training(rows), None, fresh_random_state(self.random_state), max_iter=1
+        )
         task.keep_checkpoint = True
         if not first:
             task.initial_weights = self.coefs_, self.intercepts_
@@ -220,7 +223,10 @@ class BaseMLP(BaseEstimator, ABC):
                 )
 
     def _rows(self, X, y, sample_weight, *, first: bool, minimum: int, classes=None):
-        """Validated training rows, and the ``y`` that belongs to them."""
+        """Validated training rows."""
+        if first:
+            # A fit that fails leaves the estimator unfitted, not half of two fits.
+            self.__dict__.pop("coefs_", None)
         X, y = self._checked(X, y, ensure_min_samples=minimum, reset=first)
         weights = checked_weights(sample_weight, X, "sample_weight")
         if first:
@@ -231,8 +237,12 @@ class BaseMLP(BaseEstimator, ABC):
         if weights is not None and not weights.all():
             kept = np.flatnonzero(weights)
             X, y, targets, weights = X[kept], y[kept], targets[kept], weights[kept]
-        weights = self._training_weights(y, weights)
-        return Rows(as_rows(X), self._training_targets(targets), weights, y), y
+        return Rows(X, targets, weights, y)
+
+    def _for_training(self, rows: Rows) -> Rows:
+        """Rows with class weights and label smoothing in; validation has neither."""
+        weights = self._training_weights(rows.labels, rows.weights)
+        return replace(rows, targets=self._training_targets(rows.targets), weights=weights)
 
     def _checked(self, X, y, **checks):
         """X as float rows, y in the form that the other methods take."""
@@ -245,7 +255,7 @@ class BaseMLP(BaseEstimator, ABC):
             dtype=(np.float64, np.float32),
             **checks,
         )
-        return X, self._check_y(y)
+        return as_rows(X), self._check_y(y)
 
     def _given_validation(self, X, y, sample_weight) -> Rows | None:
         if X is None and y is None and sample_weight is None:
@@ -258,9 +268,9 @@ class BaseMLP(BaseEstimator, ABC):
             )
         X, y = self._checked(X, y, reset=False)
         weights = checked_weights(sample_weight, X, "sample_weight_val")
-        return Rows(as_rows(X), self._targets(y, "y_val"), weights, y)
+        return Rows(X, self._targets(y, "y_val"), weights, y)
 
-    def _split(self, rows: Rows, y: np.ndarray, random_state) -> tuple[Rows, Rows]:
+    def _split(self, rows: Rows, random_state) -> tuple[Rows, Rows]:
         """Part of the rows for training, ``validation_fraction`` of them for validation.
 
         Raises
@@ -277,17 +287,14 @@ class BaseMLP(BaseEstimator, ABC):
                 "validation; both need at least 2. Change 'validation_fraction', or give "
                 "X_val and y_val."
             )
-        labels = self._stratification(y)
+        labels = self._stratification(rows.labels)
         if labels is not None and not can_stratify(labels, n_validation):
             labels = None
         parts = train_test_split(
             np.arange(n), test_size=n_validation, random_state=random_state, stratify=labels
         )
-        train, held_out = (np.sort(part) for part in parts)
-        # held-out rows are judged by their plain targets, without label smoothing
-        validation = take(rows, held_out)
-        validation.targets = self._targets(y[held_out])
-        return take(rows, train), validation
+        train, held_out = (take(rows, np.sort(part)) for part in parts)
+        return train, held_out
 
     # The task
 
@@ -444,6 +451,9 @@ class BaseMLP(BaseEstimator, ABC):
             Class labels, an indicator matrix, or values.
         """
         return self._decode(self._logits(X), self._trained.loss)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "coefs_")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -65,9 +65,15 @@ class RandomStates:
 
 @dataclass
 class Checkpoint:
-    """What `partial_fit` needs to go on as if it had not stopped. Plain types and NumPy."""
+    """What `partial_fit` needs to go on as if it had not stopped. Plain types and NumPy.
 
+    ``family`` and ``learning_rate_init`` are those of the task: where the user has changed one,
+    the optimizer's state, or the rate that a schedule has reached, is not carried over.
+    """
+
+    family: Any
     optimizer: list[dict[str, Any]]  # per block, weights then biases: see StackOptimizer
+    learning_rate_init: float
     learning_rate: float
     random: RandomStates
 

@@ -66,7 +66,7 @@ class DropoutMasks:
 
     def next_step(self, n_rows: int) -> list[Tensor | None]:
         """Masks (K, n_rows, width) of each hidden layer; None for a layer without dropout."""
-        if self._step == self.steps_per_draw:
+        if self._step >= self.steps_per_draw:
             self._draw_all()
         step, self._step = self._step, self._step + 1
         return [None if m is None else m[:, step, :n_rows] for m in self._masks]

@@ -301,7 +301,7 @@ class StackOptimizer:
             on_device = getattr(self.torch_optimizer, "steps_on_device", False)
             state[key] = torch.as_tensor(value, device=parameter.device if on_device else "cpu")
         elif row is None:
-            state[key] = torch.as_tensor(value, device=parameter.device)
+            state[key] = torch.as_tensor(value).to(parameter)
         else:
             if key not in state:
                 state[key] = torch.zeros_like(parameter)

@@ -224,14 +224,19 @@ class Stack:
 
     def _checkpoint(self, k: int, member: Member) -> Checkpoint:
         return Checkpoint(
+            family=member.task.optimizer.family,
             optimizer=self.optimizer.network_state(k),
+            learning_rate_init=member.task.learning_rate_init,
             learning_rate=float(self.optimizer.rates[k]),
             random=RandomStates(member.order.rng.bit_generator.state, *self.masks.position(k)),
         )
 
     def _resume(self, checkpoint: Checkpoint) -> None:
-        self.optimizer.set_network_state(0, checkpoint.optimizer)
-        self.optimizer.set_rate(0, checkpoint.learning_rate, rescale=False)
+        (task,) = (m.task for m in self.members)
+        if task.optimizer.family == checkpoint.family:
+            self.optimizer.set_network_state(0, checkpoint.optimizer)
+        if task.learning_rate_init == checkpoint.learning_rate_init:
+            self.optimizer.set_rate(0, checkpoint.learning_rate, rescale=False)
         self.masks.go_to(checkpoint.random.dropout_steps)
 
 
