@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import io
 import pickle
 import subprocess
@@ -267,7 +268,7 @@ def test_changed_layer_sizes_with_warm_start_are_an_error(cls):
 @both
 def test_early_stopping_restores_the_best_weights(cls):
     model = small(
-        cls, early_stopping=True, max_iter=100, n_iter_no_change=4, learning_rate_init=0.05
+        cls, early_stopping=True, max_iter=500, n_iter_no_change=4, learning_rate_init=0.05
     )
     X, y = data(model)
     X_val, y_val = data(model, n=60)
@@ -514,7 +515,7 @@ BAD_PARAMETERS = [
     ("n_iter_no_change", [0, 2.5]),
     ("random_state", ["a", 1.5]),
     ("device", ["gpu", 0, "cuda:x", None]),
-    ("dtype", ["float16", "int32", int]),
+    ("dtype", ["float16", "int32", int, None]),
     ("callbacks", ["EarlyStopping", [1], [("name", 3)]]),
     ("negative_slope", [-0.1]),
 ]
@@ -613,6 +614,92 @@ def test_absent_device_is_an_error(monkeypatch):
     X, y = data(MLPRegressor())
     with pytest.raises(ValueError, match=r"'device'.*'cuda'.*no such device.*device='auto'"):
         small(MLPRegressor, device="cuda").fit(X, y)
+
+
+@both
+def test_values_too_large_for_float32_are_refused(cls):
+    model = small(cls, dtype="float32")
+    X, y = data(model)
+    huge = X.copy()
+    huge[0] = 1e39
+    with pytest.raises(ValueError, match=r"X has values too large for float32.*float64"):
+        model.fit(huge, y)
+    with pytest.raises(ValueError, match=r"X_val has values too large for float32"):
+        model.fit(X, y, X_val=huge, y_val=y)
+    model.fit(X, y)
+    with pytest.raises(ValueError, match=r"X has values too large for float32"):
+        model.predict(huge)
+    with pytest.raises(ValueError, match=r"X has values too large for float32"):
+        model.predict(scipy.sparse.csr_matrix(huge))
+
+
+def test_targets_too_large_for_float32_are_refused():
+    X, y = data(MLPRegressor())
+    with pytest.raises(ValueError, match=r"y_val has values too large for float32"):
+        small(MLPRegressor, dtype="float32").fit(X, y, X_val=X, y_val=y * 1e39)
+
+
+def test_weights_whose_sum_overflows_are_refused():
+    X, y = data(MLPRegressor())
+    with pytest.raises(ValueError, match="sum of sample_weight overflows"):
+        small(MLPRegressor).fit(X, y, np.full(len(y), 1e308))
+
+
+def test_validation_rows_of_weight_zero_are_absent():
+    X, y = data(MLPRegressor())
+    weights = np.array([1.0, 1.0, 0.0])
+    y_val = np.array([1.0, 1.0, 5.0])
+    model = small(MLPRegressor).fit(X, y, X_val=X[:3], y_val=y_val, sample_weight_val=weights)
+    without = small(MLPRegressor).fit(X, y, X_val=X[:2], y_val=y_val[:2])
+    np.testing.assert_allclose(model.validation_scores_, without.validation_scores_)
+    assert model.validation_scores_ == [0.0] * 5  # as r2_score's for a constant target
+
+
+def test_a_learning_rate_inside_a_partial_is_refused():
+    X, y = data(MLPRegressor())
+    optimizer = functools.partial(torch.optim.SGD, lr=0.5)
+    with pytest.raises(ValueError, match=r"'optimizer'.*lr=0\.5.*'learning_rate_init'"):
+        small(MLPRegressor, optimizer=optimizer).fit(X, y)
+
+
+def test_weight_decay_that_would_flip_signs_is_refused():
+    X, y = data(MLPRegressor())
+    with pytest.raises(ValueError, match=r"'weight_decay'.*at most 1 / learning_rate_init"):
+        small(MLPRegressor, weight_decay=1e5).fit(X, y)
+
+
+def test_extreme_schedules_do_not_overflow():
+    X, y = data(MLPRegressor())
+    for optimizer in ("sgd", "adam"):
+        model = small(MLPRegressor, optimizer=optimizer, learning_rate="invscaling", power_t=500)
+        assert np.isfinite(model.fit(X, y).loss_)
+
+
+def test_odd_forms_of_parameters():
+    X, y = data(MLPRegressor())
+    expected = small(MLPRegressor, dropout=0.2).fit(X, y)
+    assert_bit_equal(small(MLPRegressor, dropout=np.array(0.2)).fit(X, y), expected)
+    with pytest.raises(ValueError, match="'initialization' callable returned"):
+        small(MLPRegressor, initialization=lambda s, rng: [np.ones(s), np.ones(s[1])]).fit(X, y)
+
+
+@both
+def test_warnings_of_partial_fit_point_at_the_caller(cls):
+    model = small(cls, batch_size=500)
+    X, y = data(model)
+    with pytest.warns(UserWarning, match="batch_size=500") as caught:
+        model.partial_fit(X, y, **({"classes": [0, 1]} if cls is MLPClassifier else {}))
+    assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize("sizes", [[20] * 10 + [120], [64, 64, 40, 120], [100, 50, 120]])
+def test_dropout_goes_on_when_the_size_of_the_chunks_changes(sizes):
+    model = small(MLPClassifier, dropout=0.5)
+    X, y = data(model)
+    for n in sizes:
+        model.partial_fit(X[:n], y[:n], classes=[0, 1])
+    without = copy.deepcopy(model).set_params(dropout=0.0).partial_fit(X, y)
+    assert not np.array_equal(model.partial_fit(X, y).coefs_[0], without.coefs_[0])
 
 
 def test_an_empty_tuple_is_a_linear_model():

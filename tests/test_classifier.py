@@ -251,6 +251,63 @@ def test_warm_start_needs_known_classes():
         model.fit(X, y + 1)
 
 
+@pytest.mark.parametrize("values", [(-1, 1), (1, 2), (0, 2)])
+def test_multilabel_targets_must_be_zeros_and_ones(values):
+    X, y = multilabel()
+    with pytest.raises(ValueError, match="indicator of 0 and 1; got the values"):
+        small().fit(X, np.where(y == 1, values[1], values[0]))
+
+
+@pytest.mark.parametrize("classes", [[], [0, 1, np.nan], [None, 0, 1], [[0, 1]], "01"])
+def test_bad_classes_of_partial_fit(classes):
+    X, y = circles()
+    with pytest.raises(ValueError, match="classes must be a list"):
+        small().partial_fit(X, y, classes=classes)
+    np.testing.assert_array_equal(small().partial_fit(X, y, classes={1, 0}).classes_, [0, 1])
+
+
+@pytest.mark.parametrize(
+    "class_weight", [{0: -1}, {0: np.nan}, {0: np.inf}, {0: None}, {0: "a"}, [{0: 1}], {0: 0, 1: 0}]
+)
+def test_bad_class_weights(class_weight):
+    X, y = circles()
+    with pytest.raises(ValueError, match="The 'class_weight' parameter of MLPClassifier must"):
+        small(class_weight=class_weight).fit(X, y)
+
+
+@pytest.mark.parametrize("class_weight", [{0: 1.0}, [{0: 1, 1: 5}]])
+def test_bad_class_weights_of_labels(class_weight):
+    X, y = multilabel()
+    with pytest.raises(ValueError, match="'class_weight' parameter of MLPClassifier must"):
+        small(class_weight=class_weight).fit(X, y)
+
+
+def test_a_class_of_weight_zero_is_absent_from_batches():
+    X, y = circles()
+    model = small(batch_size=1, class_weight={0: 0, 1: 1}, max_iter=3).fit(X, y)
+    expected = small(batch_size=1, max_iter=3).fit(X, y, (y == 1).astype(float))
+    np.testing.assert_array_equal(model.coefs_[0], expected.coefs_[0])
+
+
+def test_balanced_labels_count_sample_weights():
+    X, y = multilabel()
+    weights = np.random.default_rng(0).integers(0, 4, len(y))
+    repeated = np.repeat(np.arange(len(y)), weights)
+    parameters = {"class_weight": "balanced", "batch_size": "auto", "optimizer": "lbfgs"}
+    weighted = small(**parameters).fit(X, y, weights)
+    plain = small(**parameters).fit(X[repeated], y[repeated])
+    np.testing.assert_allclose(weighted.coefs_[0], plain.coefs_[0], atol=1e-6)
+
+
+def test_a_failed_refit_does_not_mix_two_fits():
+    X, y = circles()
+    model = small().fit(X, np.arange(len(y)) % 3)
+    with pytest.raises(ValueError, match="y_val"):
+        model.fit(X, y, X_val=X, y_val=np.full(len(y), 5))
+    with pytest.raises(sklearn.exceptions.NotFittedError):
+        model.predict_proba(X)
+
+
 def test_bad_parameters_of_the_classifier():
     X, y = iris()
     for parameters in (

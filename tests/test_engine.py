@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import torch
 from helpers import make_task
+from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import (
     Callback,
     Checkpoint,
     EarlyStopping,
     EpochScoring,
+    Freezer,
     GradientNormClipping,
     LRScheduler,
     PrintLog,
@@ -127,6 +129,21 @@ def test_epoch_scoring_on_train_and_by_the_nets_own_score():
     X, y = data()
     assert history[-1, "a"] == pytest.approx(model.score(X, y))
     np.testing.assert_allclose(history[:, "own"], model.validation_scores_)
+
+
+@pytest.mark.parametrize("use_caching", [True, False])
+@pytest.mark.parametrize("labels", [["no", "yes"], [-1, 1], [1, 2], ["a", "b", "c"]])
+def test_training_scores_compare_labels_whatever_they_are(labels, use_caching):
+    X, _ = data()
+    y = np.array(labels)[np.digitize(X[:, 0], [0.0] if len(labels) == 2 else [-0.5, 0.5])]
+    scoring = EpochScoring(
+        "accuracy", lower_is_better=False, on_train=True, name="a", use_caching=use_caching
+    )
+    parameters = {"random_state": 0, "learning_rate_init": 1e-9, "label_smoothing": 0.1}
+    model = MLPClassifier((8,), callbacks=[scoring, Recorder()], max_iter=2, **parameters)
+    model.fit(X, y)
+    # with next to no learning rate the scores of batches are those of the last weights
+    assert Recorder.net.history[-1, "a"] == pytest.approx(model.score(X, y))
 
 
 def test_batch_scoring():
@@ -263,6 +280,26 @@ def test_a_callback_that_stops_in_mid_epoch():
 
     model = fit(StopAtBatch(), max_iter=10)
     assert (model.n_iter_, model.stopping_reason_) == (1, "callback")
+
+
+@pytest.mark.parametrize("moment", ["on_train_begin", "on_train_end", "on_epoch_begin"])
+def test_a_callback_may_stop_at_any_moment(moment):
+    def stop(self, net, **kwargs):
+        raise KeyboardInterrupt
+
+    callback = type("Stop", (Callback,), {moment: stop})()
+    if moment == "on_train_end":
+        assert fit(callback, max_iter=3).n_iter_ == 3
+        return
+    with pytest.warns(ConvergenceWarning, match="within its first epoch"):
+        model = fit(callback, max_iter=3)
+    assert (model.n_iter_, model.stopping_reason_) == (0, "callback")
+    assert np.isfinite(model.decision_function(data()[0])).all()
+
+
+def test_freezer_is_refused():
+    with pytest.raises(ValueError, match="Freezer has no effect here"):
+        fit(Freezer("weights.0"), max_iter=1)
 
 
 def test_ctrl_c_inside_a_callback_propagates():

@@ -224,7 +224,7 @@ def test_optimizer_that_needs_a_closure_gets_one():
     [
         (torch.optim.SGD, True),
         (partial(torch.optim.SGD, momentum=0.5), True),
-        (torch.optim.Optimizer, True),
+        (torch.optim.Optimizer, False),
         (dict, False),
         (partial(dict), False),
         (torch.optim.SGD([torch.zeros(1)]), False),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
@@ -21,13 +20,16 @@ from ._inputs import (
     as_rows,
     can_stratify,
     checked_weights,
+    finite_in,
     fresh_random_state,
     per_layer,
     take,
+    with_weight,
 )
 from ._meeting import train_or_meet
 from ._prediction import Trained, out_activation, predict_logits
 from ._task import CallbackView, OptimizerSettings, Rows, TrainingResult, TrainingTask
+from ._warnings import warn_caller
 
 _FULL_BATCH = ("lbfgs",)
 
@@ -197,13 +199,25 @@ class BaseMLP(BaseEstimator, ABC):
         for parameter in ("activation", "dropout"):
             value = getattr(self, parameter)
             n_hidden = len(self._hidden_layer_sizes())
-            if isinstance(value, list | tuple | np.ndarray) and len(value) != n_hidden:
+            if np.ndim(value) and len(value) != n_hidden:
                 raise ValueError(
                     f"The {parameter!r} parameter of {name} must have one value per hidden layer "
                     f"({n_hidden}). Got {value!r} instead."
                 )
         if self.optimizer in _FULL_BATCH:
             self._check_full_batch(name)
+        if "lr" in getattr(self.optimizer, "keywords", {}):
+            raise ValueError(
+                f"The 'optimizer' parameter of {name} fixes lr={self.optimizer.keywords['lr']}: "
+                "give the learning rate as 'learning_rate_init', where searches and schedules "
+                "find it."
+            )
+        if self.learning_rate_init * self._weight_decay() > 1:
+            raise ValueError(
+                f"The 'weight_decay' parameter of {name} must be at most 1 / learning_rate_init = "
+                f"{1 / self.learning_rate_init:g}: each step multiplies the weights by "
+                f"1 - learning rate * weight_decay. Got {self.weight_decay!r} instead."
+            )
 
     def _check_full_batch(self, name: str) -> None:
         unused = {
@@ -233,16 +247,13 @@ class BaseMLP(BaseEstimator, ABC):
             self._start_targets(y, classes)
         else:
             self._check_layer_sizes(X.shape[1])
-        targets = self._targets(y)
-        if weights is not None and not weights.all():
-            kept = np.flatnonzero(weights)
-            X, y, targets, weights = X[kept], y[kept], targets[kept], weights[kept]
-        return Rows(X, targets, weights, y)
+        return with_weight(Rows(X, self._targets(y), weights, y))
 
     def _for_training(self, rows: Rows) -> Rows:
         """Rows with class weights and label smoothing in; validation has neither."""
         weights = self._training_weights(rows.labels, rows.weights)
-        return replace(rows, targets=self._training_targets(rows.targets), weights=weights)
+        rows = replace(rows, targets=self._training_targets(rows.targets), weights=weights)
+        return with_weight(rows)
 
     def _checked(self, X, y, **checks):
         """X as float rows, y in the form that the other methods take."""
@@ -268,7 +279,7 @@ class BaseMLP(BaseEstimator, ABC):
             )
         X, y = self._checked(X, y, reset=False)
         weights = checked_weights(sample_weight, X, "sample_weight_val")
-        return Rows(X, self._targets(y, "y_val"), weights, y)
+        return with_weight(Rows(X, self._targets(y, "y_val"), weights, y))
 
     def _split(self, rows: Rows, random_state) -> tuple[Rows, Rows]:
         """Part of the rows for training, ``validation_fraction`` of them for validation.
@@ -324,7 +335,7 @@ class BaseMLP(BaseEstimator, ABC):
         hidden = self._hidden_layer_sizes()
         return TrainingTask(
             train=as_dtype(train, dtype),
-            validation=None if validation is None else as_dtype(validation, dtype),
+            validation=None if validation is None else as_dtype(validation, dtype, "_val"),
             layer_sizes=self._layer_sizes(train.X.shape[1]),
             activations=per_layer(self.activation, len(hidden)),
             negative_slope=float(self.negative_slope),
@@ -374,10 +385,9 @@ class BaseMLP(BaseEstimator, ABC):
         if self.batch_size == "auto":
             return min(200, n)
         if self.batch_size > n and self.optimizer not in _FULL_BATCH:
-            warnings.warn(
+            warn_caller(
                 f"Got batch_size={self.batch_size}, larger than the {n} training rows: "
-                "it is clipped to them.",
-                stacklevel=4,
+                "it is clipped to them."
             )
         return min(int(self.batch_size), n)
 
@@ -417,10 +427,18 @@ class BaseMLP(BaseEstimator, ABC):
             "converged. Increase 'max_iter' or 'learning_rate_init', or scale the data.",
             "max_fun": f"max_fun={task.max_fun} evaluations were made before the training "
             "converged. Increase 'max_fun'.",
+            "line_search": f"{self.optimizer} found no lower loss before its gradient met 'tol'. "
+            "Scale the data, increase 'tol', or use dtype='float64'.",
         }
+        if not result.loss_curve:
+            warn_caller(
+                f"{type(self).__name__}: a callback stopped training within its first epoch; "
+                "the weights are little more than the starting weights.",
+                ConvergenceWarning,
+            )
         if result.stopping_reason in remedies and not task.keep_checkpoint:
             message = f"{type(self).__name__}: {remedies[result.stopping_reason]}"
-            warnings.warn(message, ConvergenceWarning, stacklevel=5)
+            warn_caller(message, ConvergenceWarning)
 
     # Prediction
 
@@ -435,7 +453,8 @@ class BaseMLP(BaseEstimator, ABC):
             reset=False,
         )
         device = resolve_prediction_device(self.device, type(self).__name__)
-        return predict_logits(as_rows(X), self.coefs_, self.intercepts_, self._trained, device)
+        X = finite_in(as_rows(X), self.coefs_[0].dtype.name, "X")
+        return predict_logits(X, self.coefs_, self.intercepts_, self._trained, device)
 
     def predict(self, X):
         """Predict the rows of X.

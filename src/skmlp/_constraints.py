@@ -53,6 +53,8 @@ def per_layer(constraint: Options | Interval) -> Checked:
     """A sequence with one valid value per hidden layer."""
 
     def accepts(value: object) -> bool:
+        if isinstance(value, np.ndarray) and value.ndim == 0:
+            return constraint.is_satisfied_by(value.item())
         return isinstance(value, list | tuple | np.ndarray) and all(
             map(constraint.is_satisfied_by, value)
         )
@@ -84,6 +86,8 @@ def _is_device(value: object) -> bool:
 def _is_dtype(value: object) -> bool:
     if isinstance(value, str):
         return value in {"auto", "float32", "float64"}
+    if value is None:
+        return False
     try:
         return np.dtype(value) in (np.dtype("float32"), np.dtype("float64"))  # type: ignore[call-overload]
     except TypeError:

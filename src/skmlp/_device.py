@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
+
+from ._warnings import warn_caller
 
 
 def resolve_device(requested: str, owner: str) -> str:
@@ -45,7 +45,7 @@ def resolve_prediction_device(requested: str, owner: str) -> str:
         return resolve_device(requested, owner)
     except ValueError:
         message = f"device {requested!r} of this {owner} is not available: predicting on the CPU."
-        warnings.warn(message, stacklevel=4)
+        warn_caller(message)
         return "cpu"
 
 

@@ -9,7 +9,7 @@ import scipy.sparse
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight
 
-from ._task import Rows
+from ._task import Matrix, Rows
 
 
 def fresh_random_state(random_state) -> np.random.RandomState:
@@ -21,7 +21,7 @@ def fresh_random_state(random_state) -> np.random.RandomState:
 
 def per_layer(value: Any, n_hidden: int) -> tuple:
     """One value per hidden layer."""
-    if isinstance(value, list | tuple | np.ndarray):
+    if isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim):
         return tuple(value)
     return (value,) * n_hidden
 
@@ -31,14 +31,41 @@ def as_rows(X):
     return X.tocsr() if scipy.sparse.issparse(X) else X
 
 
-def as_dtype(rows: Rows, dtype: str) -> Rows:
+def as_dtype(rows: Rows, dtype: str, suffix: str = "") -> Rows:
     """The same rows, X and targets in the dtype of the arithmetic."""
-    return Rows(
-        rows.X.astype(dtype, copy=False),
-        rows.targets.astype(dtype, copy=False),
-        rows.weights,
-        rows.labels,
+    X, targets = (
+        finite_in(rows.X, dtype, f"X{suffix}"),
+        finite_in(rows.targets, dtype, f"y{suffix}"),
     )
+    return Rows(X, targets, rows.weights, rows.labels)
+
+
+def finite_in(array: Matrix, dtype: str, name: str) -> Matrix:
+    """The array in another dtype.
+
+    Raises
+    ------
+    ValueError
+        If a value is too large for it.
+    """
+    if array.dtype == dtype:
+        return array
+    with np.errstate(over="ignore"):
+        converted = array.astype(dtype)
+    values = converted.data if scipy.sparse.issparse(converted) else converted
+    if not np.isfinite(values).all():
+        raise ValueError(
+            f"{name} has values too large for {dtype} (the largest that fits is "
+            f"{np.finfo(dtype).max:.1e}): scale the data, or use dtype='float64'."
+        )
+    return converted
+
+
+def with_weight(rows: Rows) -> Rows:
+    """Without the rows of weight zero."""
+    if rows.weights is None or rows.weights.all():
+        return rows
+    return take(rows, np.flatnonzero(rows.weights))
 
 
 def take(rows: Rows, index: np.ndarray) -> Rows:
@@ -59,6 +86,10 @@ def checked_weights(sample_weight, X, name: str) -> np.ndarray | None:
     if not np.asarray(sample_weight).any():
         raise ValueError(f"All {name} are zero: at least one row needs a positive weight.")
     weights = _check_sample_weight(sample_weight, X, dtype=np.float64)
+    with np.errstate(over="ignore"):
+        total = weights.sum()
+    if not np.isfinite(total):
+        raise ValueError(f"The sum of {name} overflows float64: divide the weights by a constant.")
     if (weights < 0).any():
         worst = int(weights.argmin())
         raise ValueError(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
+from numbers import Real
 from typing import Any
 
 import numpy as np
 import scipy.sparse
 from sklearn.base import ClassifierMixin
-from sklearn.utils import column_or_1d, compute_class_weight, compute_sample_weight
+from sklearn.utils import column_or_1d, compute_class_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
@@ -47,8 +48,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         leaky_relu divided by 1 + slope²), "he_uniform_fan_out", "he_normal_fan_out" (2/fan_out),
         "lecun_uniform", "lecun_normal" (1/fan_in), "orthogonal", "sklearn" and "torch" (what
         those libraries do, biases included) and "lisa_sigmoid" (four times Glorot's bound).
-        "auto" looks at the activation that the layer feeds: He for the ReLU family, LeCun for
-        selu, Glorot otherwise. A callable gets ``((fan_in, fan_out), rng)``, with a
+        "auto" is LeCun's for selu and Glorot's otherwise; more than about five layers of the
+        ReLU family want He's. A callable gets ``((fan_in, fan_out), rng)``, with a
         `numpy.random.Generator`, and returns the weights or a pair (weights, biases).
     optimizer : str, torch.optim.Optimizer class or functools.partial of one, default="adam"
         "adam", "adamw", "nadam", "adamax", "radam", "rmsprop", "adagrad", "adadelta", "sgd", or
@@ -299,11 +300,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             Finite even where ``predict_proba`` rounds to zero.
         """
         logits = self._logits(X)
-        if self._is_binary():
-            return -np.logaddexp(0, np.hstack([logits, -logits]))
-        if self._multilabel:
-            return -np.logaddexp(0, -logits)
-        return logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
+        with np.errstate(under="ignore"):
+            if self._is_binary():
+                return -np.logaddexp(0, np.hstack([logits, -logits]))
+            if self._multilabel:
+                return -np.logaddexp(0, -logits)
+            return logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
 
     # What the base class asks for
 
@@ -317,6 +319,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 "y with several columns must be a multilabel indicator of 0 and 1; got "
                 f"{type_of_target(y)!r}. Fit one classifier per column with MultiOutputClassifier."
             )
+        if y.ndim == 2 and not np.isin(y, (0, 1)).all():
+            raise ValueError(
+                "y with several columns must be a multilabel indicator of 0 and 1; got the values "
+                f"{np.unique(y)!r}. Use sklearn.preprocessing.MultiLabelBinarizer, or compare y "
+                "with its positive value."
+            )
         return y
 
     def _start_targets(self, y: np.ndarray, classes: Any) -> None:
@@ -324,13 +332,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if self._multilabel:
             self.classes_ = np.arange(y.shape[1])
         else:
-            self.classes_ = np.unique(y if classes is None else np.asarray(classes))
+            self.classes_ = np.unique(y if classes is None else checked_classes(classes))
         n_classes = len(self.classes_)
         self.n_outputs_ = 1 if n_classes == 2 and not self._multilabel else n_classes
 
     def _check_partial_fit_classes(self, y, classes, *, first: bool) -> None:
         if first and classes is None and type_of_target(y) != "multilabel-indicator":
             raise ValueError("classes must be passed on the first call to partial_fit.")
+        if classes is not None:
+            classes = checked_classes(classes)
         known = classes is None or first or np.array_equal(self.classes_, np.unique(classes))
         if not known:
             raise ValueError(
@@ -376,33 +386,62 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _training_weights(self, y: np.ndarray, sample_weight: np.ndarray | None):
         if self.class_weight is None:
             return sample_weight
-        if self._multilabel:
-            by_class = compute_sample_weight(self.class_weight, y)
-        else:
-            present = np.unique(y)
-            weights = compute_class_weight(
-                self._known_class_weight(), classes=present, y=y, sample_weight=sample_weight
-            )
-            by_class = weights[np.searchsorted(present, y)]
-        total = by_class if sample_weight is None else by_class * sample_weight
-        if (total < 0).any() or not total.any():
+        self._check_class_weight()
+        columns = y.T if self._multilabel else [y]
+        total = np.ones(len(y)) if sample_weight is None else sample_weight.copy()
+        for j, column in enumerate(columns):
+            total *= self._weights_of_column(j, column, sample_weight)
+        if not total.any():
             raise ValueError(
-                "The 'class_weight' parameter of MLPClassifier must give weights of at least zero, "
-                f"not all zero. Got {self.class_weight!r} instead."
+                "The 'class_weight' parameter of MLPClassifier must not give every row the weight "
+                f"zero. Got {self.class_weight!r} instead."
             )
         return total
 
-    def _known_class_weight(self):
-        """The class weights; a batch of partial_fit need not have every class."""
+    def _weights_of_column(self, j: int, column: np.ndarray, sample_weight) -> np.ndarray:
+        """Class weight of each row, by one column of y."""
+        given = self.class_weight[j] if isinstance(self.class_weight, list) else self.class_weight
+        present = np.unique(column)
+        if isinstance(given, dict):
+            by_class = np.array([given.get(label, 1.0) for label in present], dtype=np.float64)
+        else:
+            by_class = compute_class_weight(
+                given, classes=present, y=column, sample_weight=sample_weight
+            )
+        return by_class[np.searchsorted(present, column)]
+
+    def _check_class_weight(self) -> None:
+        """Raise unless the weights belong to the classes and are numbers of at least zero."""
+        given = self.class_weight
+        if isinstance(given, list) != (self._multilabel and given != "balanced"):
+            raise ValueError(
+                "The 'class_weight' parameter of MLPClassifier must be a dict or 'balanced' for "
+                "one label per row, and a list with a dict per label or 'balanced' for multilabel "
+                f"y. Got {given!r} instead."
+            )
+        if isinstance(given, list) and len(given) != len(self.classes_):
+            raise ValueError(
+                "The 'class_weight' parameter of MLPClassifier must have one dict per label "
+                f"({len(self.classes_)}). Got {given!r} instead."
+            )
+        dicts = given if isinstance(given, list) else [given] if isinstance(given, dict) else []
+        values = [value for each in dicts for value in each.values()]
+        if not all(isinstance(v, Real) and 0 <= float(v) < np.inf for v in values):
+            raise ValueError(
+                "The 'class_weight' parameter of MLPClassifier must give finite weights of at "
+                f"least zero. Got {given!r} instead."
+            )
+        self._check_labels_of_class_weight()
+
+    def _check_labels_of_class_weight(self) -> None:
         if not isinstance(self.class_weight, dict):
-            return self.class_weight
+            return
         unknown = [label for label in self.class_weight if label not in self.classes_]
         if unknown:
             raise ValueError(
                 f"The 'class_weight' parameter of MLPClassifier has weights for {unknown!r}, but "
                 f"the classes are {self.classes_!r}."
             )
-        return self.class_weight
 
     def _stratification(self, y: np.ndarray) -> np.ndarray | None:
         return None if self._multilabel else y
@@ -438,3 +477,18 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
+
+
+def checked_classes(classes: Any) -> np.ndarray:
+    """The ``classes`` of `partial_fit` as an array of labels.
+
+    Raises
+    ------
+    ValueError
+        If it is empty, or not a list of labels.
+    """
+    array = np.asarray(sorted(classes) if isinstance(classes, set) else classes)
+    missing = [c for c in array.ravel() if c is None or c != c]
+    if array.ndim != 1 or array.size == 0 or missing:
+        raise ValueError(f"classes must be a list with every label once. Got {classes!r} instead.")
+    return array

@@ -42,8 +42,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         leaky_relu divided by 1 + slope²), "he_uniform_fan_out", "he_normal_fan_out" (2/fan_out),
         "lecun_uniform", "lecun_normal" (1/fan_in), "orthogonal", "sklearn" and "torch" (what
         those libraries do, biases included) and "lisa_sigmoid" (four times Glorot's bound).
-        "auto" looks at the activation that the layer feeds: He for the ReLU family, LeCun for
-        selu, Glorot otherwise. A callable gets ``((fan_in, fan_out), rng)``, with a
+        "auto" is LeCun's for selu and Glorot's otherwise; more than about five layers of the
+        ReLU family want He's. A callable gets ``((fan_in, fan_out), rng)``, with a
         `numpy.random.Generator`, and returns the weights or a pair (weights, biases).
     optimizer : str, torch.optim.Optimizer class or functools.partial of one, default="adam"
         "adam", "adamw", "nadam", "adamax", "radam", "rmsprop", "adagrad", "adadelta", "sgd", or

@@ -131,7 +131,9 @@ def initial_layer(
     if isinstance(rule, str):
         return INITIALIZATIONS[rule](layer, rng)
     drawn = rule((layer.fan_in, layer.fan_out), rng)
-    weights, biases = drawn if isinstance(drawn, tuple) else (drawn, np.zeros(layer.fan_out))
+    weights, biases = (
+        drawn if isinstance(drawn, tuple) and len(drawn) == 2 else (drawn, np.zeros(layer.fan_out))
+    )
     return (
         _checked(weights, (layer.fan_in, layer.fan_out), "weights"),
         _checked(biases, (layer.fan_out,), "biases"),
@@ -139,7 +141,13 @@ def initial_layer(
 
 
 def _checked(values: object, shape: tuple[int, ...], what: str) -> NDArray[np.float64]:
-    array = np.array(values, dtype=np.float64)
+    try:
+        array = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"The 'initialization' callable returned {what} that are no array: return an array, "
+            "or a tuple (weights, biases)."
+        ) from error
     if array.shape != shape:
         raise ValueError(
             f"The 'initialization' callable returned {what} of shape {array.shape}, "

@@ -52,6 +52,8 @@ class Chunk:
 
     Attributes
     ----------
+    rows : ndarray of shape (K, r)
+        Row numbers in each network's own rows.
     X, targets : Tensor of shape (K, r, d) and (K, r, m)
     scale : Tensor of shape (K, r, 1), or None
         Each row's weight in its batch's mean; None where it is one over the batch's rows.
@@ -62,6 +64,7 @@ class Chunk:
         Rows of each batch, without the filling.
     """
 
+    rows: np.ndarray
     X: Tensor
     targets: Tensor
     scale: Tensor | None
@@ -81,6 +84,10 @@ class Chunk:
         else:
             scales = self.scale.split(self.batch_size, 1)
         return list(zip(X, targets, scales, strict=True))
+
+    def rows_of_first(self, s: int) -> np.ndarray:
+        """Row numbers of step s of the first network."""
+        return self.rows[0, s * self.batch_size : (s + 1) * self.batch_size]
 
     def mean_losses(self, losses: Tensor) -> list[float]:
         """Per network, the sum over steps of batch rows times the batch's mean loss.
@@ -126,6 +133,7 @@ class RowStore:
         lengths = np.clip(counts[:, None] - begins, 0, batch)
         scale, weight_sums = self._scale(taken, begins, filled.shape[1], lengths)
         return Chunk(
+            rows=filled,
             X=self._gather(self.X, filled, self._X_offsets),
             targets=self._gather(self.targets, filled, self._target_offsets),
             scale=scale,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dis
 import time
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
@@ -20,6 +21,7 @@ from sklearn.metrics import accuracy_score, r2_score
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 from skorch.dataset import Dataset
+from skorch.utils import freeze_parameter
 from torch import Tensor
 
 from .._task import TrainingTask
@@ -108,15 +110,16 @@ class TrainingEngine(NeuralNet):
             "dataset_train": Dataset(task.train.X, labels),
             "dataset_valid": _dataset(task.validation),
         }
-        self.notify("on_train_begin", X=task.train.X, y=labels)
         try:
+            self.notify("on_train_begin", X=task.train.X, y=labels)
             while not member.progress.stopping_reason and self.stack_.outcomes[0] is None:
                 self._run_epoch(datasets)
         except TrainingStopped:
             member.progress.stopping_reason = "callback"
         self.stack_.restore_best()
         # callbacks may load other weights here: EarlyStopping(load_best=True) does
-        self.notify("on_train_end", X=task.train.X, y=labels)
+        with suppress(TrainingStopped):
+            self.notify("on_train_end", X=task.train.X, y=labels)
         self.stack_.let_leave()
         return self.stack_
 
@@ -159,21 +162,21 @@ class TrainingEngine(NeuralNet):
 
     # The stack's observer
 
-    def begin_batch(self, x: Tensor, targets: Tensor) -> None:
-        self.notify("on_batch_begin", batch=(x[0], targets[0]), training=True)
+    def begin_batch(self, x: Tensor, rows: np.ndarray) -> None:
+        # callbacks compare predictions with the user's labels, not with the loss's targets
+        self._batch = x[0], np.asarray(self.task_.train.labels)[rows]
+        self.notify("on_batch_begin", batch=self._batch, training=True)
 
-    def gradients_computed(self, x: Tensor, targets: Tensor) -> None:
+    def gradients_computed(self) -> None:
+        parameters = list(self.module_.named_parameters())
         self.notify(
-            "on_grad_computed",
-            named_parameters=list(self.module_.named_parameters()),
-            batch=(x[0], targets[0]),
-            training=True,
+            "on_grad_computed", named_parameters=parameters, batch=self._batch, training=True
         )
 
-    def end_batch(self, x: Tensor, targets: Tensor, logits: Tensor) -> None:
+    def end_batch(self, logits: Tensor, targets: Tensor) -> None:
         loss = self.criterion_(logits, targets)
         self._n_batches += 1
-        self._end_batch(x[0], targets[0], logits[0], loss, training=True)
+        self._end_batch(*self._batch, logits[0], loss, training=True)
 
     def validated(self, validation: Validation, logits: Tensor, loss: float) -> None:
         """Tell callbacks of the validation rows in batches, as skorch's own loop does."""
@@ -236,6 +239,11 @@ def cloned(callbacks: Any) -> Any:
 
 
 def _clone(callback: Any, name: str | None = None) -> Any:
+    if getattr(callback, "fn", None) is freeze_parameter:
+        raise ValueError(
+            "The callback Freezer has no effect here: all layers are trained, and gradients are "
+            "not autograd's. Fit a smaller network on the frozen layers' outputs instead."
+        )
     new = callback if isinstance(callback, type) else sklearn.base.clone(callback, safe=False)
     return new if name is None else (name, new)
 

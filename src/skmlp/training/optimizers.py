@@ -118,7 +118,8 @@ def is_optimizer_class(value: object) -> bool:
     """Whether value is a torch.optim.Optimizer class, or a functools.partial of one."""
     if isinstance(value, partial):
         value = value.func
-    return inspect.isclass(value) and issubclass(value, torch.optim.Optimizer)
+    optimizer = torch.optim.Optimizer
+    return inspect.isclass(value) and issubclass(value, optimizer) and value is not optimizer
 
 
 class StackOptimizer:
@@ -159,7 +160,7 @@ class StackOptimizer:
         if rate == old:
             return
         if rescale:
-            self._rescale_velocity(k, old / rate)
+            self._rescale_velocity(k, old / rate if rate else np.inf)
         self._rates[k] = rate
         if self.directions is None:
             self.torch_optimizer.param_groups[k]["lr"] = rate
@@ -309,7 +310,7 @@ class StackOptimizer:
 
     def _rescale_velocity(self, k: int, factor: float) -> None:
         velocity = self.family.velocity if self.family is not None else None
-        if velocity is None:
+        if velocity is None or not np.isfinite(factor):
             return
         for index in range(len(self.blocks.all)):
             parameter, row = self._where(k, index)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from math import inf, isfinite
+from math import exp, inf, isfinite, log1p
 from typing import Any
 
 from .._task import TrainingTask
@@ -22,7 +22,7 @@ def _constant(task: TrainingTask, rate: float, t: int) -> float:
 
 
 def _inverse_scaling(task: TrainingTask, rate: float, t: int) -> float:
-    return task.learning_rate_init / (t + 1) ** task.power_t
+    return task.learning_rate_init * exp(-task.power_t * log1p(t))
 
 
 # What the rate becomes at the end of an epoch, after t rows; adaptive changes only on a plateau.

@@ -26,9 +26,9 @@ Outcome = TrainingResult | Exception
 class Observer(Protocol):
     """Who wants to know what happens inside an epoch. Only a network alone is observed."""
 
-    def begin_batch(self, x: Tensor, targets: Tensor) -> None: ...
-    def gradients_computed(self, x: Tensor, targets: Tensor) -> None: ...
-    def end_batch(self, x: Tensor, targets: Tensor, logits: Tensor) -> None: ...
+    def begin_batch(self, x: Tensor, rows: np.ndarray) -> None: ...
+    def gradients_computed(self) -> None: ...
+    def end_batch(self, logits: Tensor, targets: Tensor) -> None: ...
     def validated(self, validation: Validation, logits: Tensor, loss: float) -> None: ...
 
 
@@ -124,25 +124,27 @@ class Stack:
 
     def _train_chunk(self, chunk: Chunk) -> None:
         self.penalty.start_chunk(chunk)
-        logits = [self._step(s, *batch) for s, batch in enumerate(chunk.batches())]
+        logits = [self._step(chunk, s, *batch) for s, batch in enumerate(chunk.batches())]
         losses = self.module.loss.per_row(torch.cat(logits, 1), chunk.targets)
         sums, penalties = chunk.mean_losses(losses), self.penalty.total(chunk)
         for member, loss, penalty in zip(self.members, sums, penalties, strict=True):
             member.epoch_loss += loss + float(penalty)
 
-    def _step(self, s: int, x: Tensor, targets: Tensor, scale: float | Tensor) -> Tensor:
+    def _step(
+        self, chunk: Chunk, s: int, x: Tensor, targets: Tensor, scale: float | Tensor
+    ) -> Tensor:
         masks = self.masks.next_step(x.shape[1]) if self.masks.active else None
         if self.observer is not None:
-            self.observer.begin_batch(x, targets)
+            self.observer.begin_batch(x, chunk.rows_of_first(s))
         logits = self._gradients(s, x, targets, scale, masks)
         if self.observer is not None:
-            self.observer.gradients_computed(x, targets)
+            self.observer.gradients_computed()
         self.penalty.record()
         if self._decaying:
             self.optimizer.decay(self._decays)
         self.optimizer.step(lambda: self._loss(s, x, targets, scale, masks))
         if self.observer is not None:
-            self.observer.end_batch(x, targets, logits)
+            self.observer.end_batch(logits, targets)
         return logits
 
     def _gradients(self, s: int, x, targets, scale, masks) -> Tensor:
@@ -182,6 +184,9 @@ class Stack:
 
     def _validate(self, k: int, member: Member, validation: Validation) -> None:
         loss, score, logits = validation(self.module, k)
+        epoch, rate = member.progress.n_iter + 1, float(self.optimizer.rates[k])
+        check_finite(loss, epoch, rate, what="validation loss")
+        check_finite(score, epoch, rate, what="validation score")
         if member.progress.validate(loss, score):
             member.progress.best_weights = self.module.blocks.network(k)
         if self.observer is not None:

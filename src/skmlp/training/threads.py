@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import cache
 from itertools import pairwise
 
+import torch
 from threadpoolctl import ThreadpoolController
 
 from .._task import TrainingTask
@@ -27,6 +28,7 @@ def few_threads(tasks: Sequence[TrainingTask]) -> Iterator[None]:
     if sum(map(flops_per_step, tasks)) >= _FLOPS_FOR_THREADS:
         yield
         return
+    torch.get_num_threads()  # torch sets a thread's count when it is first asked: before the limit
     with _openmp().limit(limits=1):
         yield
 
