@@ -54,6 +54,18 @@ def test_dtype_follows_the_input_on_the_cpu_and_is_float32_on_accelerators():
         resolve_dtype("float64", np.dtype("float64"), "mps", "MLP")
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "nadam", "lbfgs", torch.optim.ASGD])
+def test_autocast_and_default_device_of_the_user_change_nothing(digits, optimizer):
+    X, y = digits[0][:200].astype(np.float32), digits[1][:200]
+    parameters = {"random_state": 0, "max_iter": 3, "optimizer": optimizer}
+    expected = MLPClassifier((9,), **parameters).fit(X, y)
+    with torch.autocast("cpu"), torch.device("meta"):
+        model = MLPClassifier((9,), **parameters).fit(X, y)
+        probabilities = model.predict_proba(X)
+    np.testing.assert_array_equal(model.coefs_[0], expected.coefs_[0])
+    np.testing.assert_array_equal(probabilities, expected.predict_proba(X))
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("optimizer", ["adam", "sgd", "nadam", "lbfgs"])
 def test_cuda_trains_what_the_cpu_trains(digits, optimizer):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
 import numpy as np
 
 from ._warnings import warn_caller
@@ -66,3 +69,17 @@ def resolve_dtype(requested, X_dtype: np.dtype, device: str, owner: str) -> str:
             "use dtype='float32' or device='cpu'."
         )
     return name
+
+
+@contextmanager
+def usual_torch(device: str) -> Iterator[None]:
+    """Shield from what the user may have set for this thread: autocast, another default device."""
+    import torch
+
+    kind = device.partition(":")[0]
+    with ExitStack() as stack:
+        if torch.is_autocast_enabled(kind):
+            stack.enter_context(torch.autocast(kind, enabled=False))
+        if torch.get_default_device().type != "cpu":
+            stack.enter_context(torch.device("cpu"))
+        yield

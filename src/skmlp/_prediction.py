@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ._device import usual_torch
 from ._task import Matrix
 
 
@@ -32,7 +33,7 @@ def predict_logits(
     from .network.forward import dense_tensor, logits_in_parts
 
     dtype = getattr(torch, coefs[0].dtype.name)
-    with torch.inference_mode():
+    with usual_torch(device), torch.inference_mode():
         logits = logits_in_parts(
             X,
             [dense_tensor(w, dtype, device) for w in coefs],

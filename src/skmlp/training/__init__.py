@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import torch
 
+from .._device import usual_torch
 from .._task import TrainingResult, TrainingTask
 from .full_batch import train_full_batch
 from .optimizers import FULL_BATCH_OPTIMIZERS
@@ -35,7 +36,7 @@ def train(tasks: Sequence[TrainingTask]) -> list[TrainingResult | Exception]:
     results: dict[int, TrainingResult | Exception] = {}
     for places in stacks.values():
         stack = [tasks[i] for i in places]
-        with few_threads(stack):
+        with few_threads(stack), usual_torch(stack[0].device):
             outcomes = _train_stack(stack)
         results.update(zip(places, outcomes, strict=True))
     return [results[i] for i in range(len(tasks))]
