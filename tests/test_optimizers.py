@@ -31,6 +31,13 @@ CUSTOM = {
 }
 
 
+@pytest.fixture(autouse=True, params=["directions", "groups"])
+def way_of_different_rates(request, monkeypatch):
+    """Different rates by directions, or by groups of equal rates."""
+    entries = 10**9 if request.param == "directions" else 0
+    monkeypatch.setattr(optimizers, "_ENTRIES_PER_GROUP", entries)
+
+
 def random_blocks(K, seed):
     blocks = Blocks(K, SIZES, torch.empty(0, dtype=torch.float64))
     values = np.random.default_rng(seed).normal(size=blocks.flat.numel())
@@ -202,6 +209,18 @@ def test_fused_adam_is_torch_adam(dtype):
             p.grad = torch.from_numpy(gradient).to(dtype)
             optimizer.step()
     torch.testing.assert_close(ours, theirs)
+
+
+def test_groups_of_rates_become_directions_when_a_rate_changes(way_of_different_rates):
+    ours = stack(3, "adam", [0.01, 0.01, 0.02])
+    grouped = ours.directions is None
+    set_gradients(ours.gradients, 0)
+    ours.step(closure)
+    ours.set_rate(1, 0.005)
+    assert ours.directions is not None
+    np.testing.assert_allclose(ours.rates, [0.01, 0.005, 0.02])
+    assert len(ours.torch_optimizer.param_groups) == 1
+    assert grouped == (optimizers._ENTRIES_PER_GROUP == 0)
 
 
 def test_optimizer_that_needs_a_closure_gets_one():

@@ -9,9 +9,16 @@ import torch
 from helpers import make_task, random_rows
 
 from skmlp._task import OptimizerSettings, Rows, TrainingResult
-from skmlp.training import train
+from skmlp.training import optimizers, slices, train
 from skmlp.training.progress import DivergenceError
 from skmlp.training.stack import Stack
+
+
+@pytest.fixture(autouse=True, params=["directions", "groups"])
+def way_of_different_rates(request, monkeypatch):
+    """Different rates by directions, or by groups of equal rates, as in larger stacks."""
+    entries = 10**9 if request.param == "directions" else 0
+    monkeypatch.setattr(optimizers, "_ENTRIES_PER_GROUP", entries)
 
 
 def trained_alone(tasks):
@@ -152,6 +159,15 @@ def test_torch_lbfgs_class_trains():
     )
     (result,) = train([task])
     assert result.loss_curve[-1] < 0.5 * result.loss_curve[0]
+
+
+def test_large_networks_are_trained_in_slices_that_fit_the_cache():
+    small = [make_task(hidden=(8,)) for _ in range(50)]
+    large = [make_task(hidden=(400, 400)) for _ in range(50)]
+    assert [len(s) for s in slices([list(range(50))], small)] == [50]
+    sizes = [len(s) for s in slices([list(range(50))], large)]
+    assert len(sizes) > 5
+    assert sum(sizes) == 50
 
 
 def test_optimizer_settings_are_sorted_but_results_come_in_order():

@@ -65,8 +65,8 @@ class Stack:
         self.observer = observer
         self.outcomes: list[Outcome | None] = [None] * len(tasks)
         self.dtype, self.device = getattr(torch, tasks[0].dtype), torch.device(tasks[0].device)
-        # Networks with equal optimizer settings stand together: they share a parameter group.
-        places = sorted(range(len(tasks)), key=lambda i: repr(tasks[i].optimizer))
+        # Networks with equal settings stand together: they share an optimizer's parameter group.
+        places = sorted(range(len(tasks)), key=lambda i: optimizer_key(tasks[i]))
         tasks = [tasks[place] for place in places]
         self.module = build_module(tasks, self.dtype, self.device)
         self.members = [
@@ -243,6 +243,11 @@ class Stack:
         if task.learning_rate_init == checkpoint.learning_rate_init:
             self.optimizer.set_rate(0, checkpoint.learning_rate, rescale=False)
         self.masks.go_to(checkpoint.random.dropout_steps)
+
+
+def optimizer_key(task: TrainingTask) -> tuple[str, float]:
+    """What puts networks of equal optimizer settings side by side."""
+    return repr(task.optimizer), task.learning_rate_init
 
 
 def build_module(
