@@ -31,6 +31,7 @@ docs-check: $(VENV)/.ready
 
 benchmark: $(VENV)/.ready
 	$(BIN)/python benchmarks/one_fit.py
+	$(BIN)/python benchmarks/fused_search.py
 
 clean:
 	rm -rf $(VENV) results .pytest_cache .mypy_cache .ruff_cache

@@ -12,6 +12,7 @@ import contextvars
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from ._task import TrainingResult, TrainingTask
@@ -19,6 +20,10 @@ from ._task import TrainingResult, TrainingTask
 THREAD_NAME = "skmlp-member"
 
 _local = threading.local()
+
+# Searches in several threads of the user: one runs its members at a time, because a running
+# member has the process's warning filters. Training is not under the lock.
+_one_runs = threading.Lock()
 
 
 def train_or_meet(task: TrainingTask) -> TrainingResult:
@@ -75,6 +80,11 @@ class Member:
 
     def go_on(self) -> None:
         """Let the member run until it waits or ends."""
+        inside_another = getattr(_local, "member", None) is not None
+        with nullcontext() if inside_another else _one_runs:
+            self._run_on()
+
+    def _run_on(self) -> None:
         outside = WarningsState()
         self._warnings.restore()
         if not self._started:

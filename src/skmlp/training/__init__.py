@@ -13,8 +13,8 @@ from .._device import usual_torch
 from .._task import TrainingResult, TrainingTask
 from .full_batch import train_full_batch
 from .optimizers import FULL_BATCH_OPTIMIZERS
+from .processor import few_threads, flushed_denormals
 from .stack import Stack, optimizer_key
-from .threads import few_threads
 
 __all__ = ["train"]
 
@@ -66,7 +66,8 @@ def _train_stack(tasks: list[TrainingTask]) -> list[TrainingResult | Exception]:
     with torch.inference_mode():
         if tasks[0].optimizer.family in FULL_BATCH_OPTIMIZERS:
             return [train_full_batch(task) for task in tasks]
-        return _train_unobserved(tasks)
+        with flushed_denormals():
+            return _train_unobserved(tasks)
 
 
 def _train_unobserved(tasks: list[TrainingTask]) -> list[TrainingResult | Exception]:
