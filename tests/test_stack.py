@@ -8,6 +8,7 @@ import scipy.sparse
 import torch
 from helpers import make_task, random_rows
 
+from skmlp import training
 from skmlp._task import OptimizerSettings, Rows, TrainingResult
 from skmlp.training import optimizers, slices, train
 from skmlp.training.progress import DivergenceError
@@ -164,10 +165,38 @@ def test_torch_lbfgs_class_trains():
 def test_large_networks_are_trained_in_slices_that_fit_the_cache():
     small = [make_task(hidden=(8,)) for _ in range(50)]
     large = [make_task(hidden=(400, 400)) for _ in range(50)]
-    assert [len(s) for s in slices([list(range(50))], small)] == [50]
-    sizes = [len(s) for s in slices([list(range(50))], large)]
+    assert [len(s) for s in slices(range(50), small)] == [50]
+    sizes = [len(s) for s in slices(range(50), large)]
     assert len(sizes) > 5
     assert sum(sizes) == 50
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_slices_train_side_by_side_as_alone(monkeypatch, n_threads):
+    monkeypatch.setattr(training, "_SLICE_BYTES", 1)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: n_threads)
+    tasks = seven_tasks()
+    results = train(tasks)
+    for together, alone in zip(results, trained_alone(tasks), strict=True):
+        assert_same(together, alone, rtol=0)
+
+
+def test_an_interrupt_stops_all_slices(monkeypatch):
+    monkeypatch.setattr(training, "_SLICE_BYTES", 1)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    epochs = []
+
+    def end_epochs(self):
+        epochs.append(self)
+        if len(epochs) == 5:
+            raise KeyboardInterrupt
+        return original(self)
+
+    original = Stack.end_epochs
+    monkeypatch.setattr(Stack, "end_epochs", end_epochs)
+    with pytest.raises(KeyboardInterrupt):
+        train([make_task(max_iter=100_000, seed=k) for k in range(4)])
+    assert len(epochs) < 10_000
 
 
 def test_optimizer_settings_are_sorted_but_results_come_in_order():

@@ -47,13 +47,15 @@ def denormals_are_flushed() -> bool:
 
 
 @contextmanager
-def few_threads(tasks: Sequence[TrainingTask]) -> Iterator[None]:
+def few_threads(tasks: Sequence[TrainingTask], *, always: bool = False) -> Iterator[None]:
     """Within it, this thread's torch operations use one core if a step of ``tasks`` is small.
+
+    ``always``: whatever the step.
 
     The limit is that of the calling thread's OpenMP regions: other threads, and what
     `torch.get_num_threads` says afterwards, are as before.
     """
-    if sum(map(flops_per_step, tasks)) >= _FLOPS_FOR_THREADS:
+    if not always and sum(map(flops_per_step, tasks)) >= _FLOPS_FOR_THREADS:
         yield
         return
     torch.get_num_threads()  # torch sets a thread's count when it is first asked: before the limit
