@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from itertools import chain, pairwise
 
 import numpy as np
@@ -73,6 +73,8 @@ def _train_slices(parts: list[list[TrainingTask]]) -> list[Outcomes]:
     with ThreadPoolExecutor(n_threads) as pool:
         futures = [pool.submit(_train_stack, part, stop, one_thread=True) for part in parts]
         try:
+            for future in wait(futures, return_when=FIRST_EXCEPTION).done:
+                future.result()  # raises the first error while other slices still train
             return [future.result() for future in futures]
         except BaseException:
             stop.set()
