@@ -1,8 +1,8 @@
 """Time a grid search: scikit-learn's MLP, and skmlp unfused and fused, on the same grid.
 
 24 settings x 5 folds, float32, no early stopping, equal epochs, two processes (scikit-learn and
-skmlp unfused) or all cores (fused). Search over settings of scikit-learn's MLP and of the unfused
-one may be timed on a part of the grid and multiplied; medians of several repetitions.
+skmlp unfused) or all cores (fused). scikit-learn and skmlp unfused are timed on a part of the
+grid, and the time is multiplied; medians of several repetitions.
 
     python benchmarks/fused_search.py [--repeats 3] [--part 4]
 """
@@ -11,13 +11,11 @@ from __future__ import annotations
 
 import argparse
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
 
 import numpy as np
-from one_fit import circles, digits, machine
+from one_fit import Case, circles, digits, machine
 from sklearn.datasets import load_breast_cancer
 from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPClassifier as SklearnMLP
@@ -29,17 +27,6 @@ import skmlp
 def breast_cancer():
     X, y = load_breast_cancer(return_X_y=True)
     return StandardScaler().fit_transform(X).astype(np.float32), y
-
-
-@dataclass(frozen=True)
-class Case:
-    """One search."""
-
-    name: str
-    data: Callable[[], tuple[np.ndarray, np.ndarray]]
-    hidden: tuple[int, ...]
-    batch_size: int
-    epochs: int
 
 
 CASES = [
@@ -79,7 +66,6 @@ def main() -> None:
     parser.add_argument("--part", type=int, default=3, help="part of the grid for the unfused")
     parser.add_argument("--cases", type=int, nargs="*", default=range(len(CASES)))
     arguments = parser.parse_args()
-    # what a process costs to start is not measured
     warnings.filterwarnings("ignore")
     print(machine(2))
     print("| search | scikit-learn | unfused | fused | scikit-learn / fused | unfused / fused |")

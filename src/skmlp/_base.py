@@ -28,14 +28,19 @@ from ._inputs import (
 )
 from ._meeting import train_or_meet
 from ._prediction import Trained, out_activation, predict_logits
-from ._task import CallbackView, OptimizerSettings, Rows, TrainingResult, TrainingTask
+from ._task import (
+    FULL_BATCH_OPTIMIZERS,
+    CallbackView,
+    OptimizerSettings,
+    Rows,
+    TrainingResult,
+    TrainingTask,
+)
 from ._warnings import warn_caller
-
-_FULL_BATCH = ("lbfgs",)
 
 
 def has_partial_fit(estimator: BaseMLP) -> bool:
-    if estimator.optimizer in _FULL_BATCH:
+    if estimator.optimizer in FULL_BATCH_OPTIMIZERS:
         raise AttributeError(
             "partial_fit needs an optimizer that works in mini-batches: "
             f"optimizer={estimator.optimizer!r} is not one of them."
@@ -204,7 +209,7 @@ class BaseMLP(BaseEstimator, ABC):
                     f"The {parameter!r} parameter of {name} must have one value per hidden layer "
                     f"({n_hidden}). Got {value!r} instead."
                 )
-        if self.optimizer in _FULL_BATCH:
+        if self.optimizer in FULL_BATCH_OPTIMIZERS:
             self._check_full_batch(name)
         if "lr" in getattr(self.optimizer, "keywords", {}):
             raise ValueError(
@@ -384,7 +389,7 @@ class BaseMLP(BaseEstimator, ABC):
     def _batch_size(self, n: int) -> int:
         if self.batch_size == "auto":
             return min(200, n)
-        if self.batch_size > n and self.optimizer not in _FULL_BATCH:
+        if self.batch_size > n and self.optimizer not in FULL_BATCH_OPTIMIZERS:
             warn_caller(
                 f"Got batch_size={self.batch_size}, larger than the {n} training rows: "
                 "it is clipped to them."

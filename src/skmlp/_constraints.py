@@ -13,6 +13,8 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
+from ._task import FULL_BATCH_OPTIMIZERS
+
 
 class TableNames(StrOptions):
     """The names in one of the package's tables.
@@ -118,7 +120,7 @@ CONSTRAINTS: dict[str, list] = {
     "negative_slope": [_NON_NEGATIVE],
     "initialization": [TableNames(".network.initialization", "INITIALIZATIONS"), callable],
     "optimizer": [
-        TableNames(".training.optimizers", "OPTIMIZERS", more=["lbfgs"]),
+        TableNames(".training.optimizers", "OPTIMIZERS", more=FULL_BATCH_OPTIMIZERS),
         Checked(_is_optimizer_class, "a torch.optim.Optimizer class or functools.partial of one"),
     ],
     "alpha": [_NON_NEGATIVE],

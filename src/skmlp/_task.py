@@ -11,6 +11,9 @@ from typing import Any
 
 import numpy as np
 
+# Optimizers that work on all rows at once, not in mini-batches.
+FULL_BATCH_OPTIMIZERS = ("lbfgs",)
+
 Matrix = Any  # an ndarray, or a SciPy CSR matrix or array
 
 

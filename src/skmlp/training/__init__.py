@@ -12,15 +12,14 @@ import numpy as np
 import torch
 
 from .._device import usual_torch
-from .._task import TrainingResult, TrainingTask
+from .._task import FULL_BATCH_OPTIMIZERS, TrainingTask
 from .full_batch import train_full_batch
-from .optimizers import FULL_BATCH_OPTIMIZERS
 from .processor import few_threads, flushed_denormals
-from .stack import Stack, optimizer_key
+from .stack import Outcome, Stack, optimizer_key
 
 __all__ = ["train"]
 
-Outcomes = list[TrainingResult | Exception]
+Outcomes = list[Outcome]
 
 # Of a stack of large networks a part at a time is faster: on 64-256-256-10 networks slices of 8
 # took less time a network than 24 or 120 at once, while small networks gain up to 120 and more.
@@ -43,7 +42,7 @@ def train(tasks: Sequence[TrainingTask]) -> Outcomes:
     stacks = defaultdict(list)
     for i, task in enumerate(tasks):
         stacks[task.stack_key].append(i)
-    results: dict[int, TrainingResult | Exception] = {}
+    results: dict[int, Outcome] = {}
     for stack in stacks.values():
         places = slices(stack, tasks)
         outcomes = _train_slices([[tasks[i] for i in part] for part in places])

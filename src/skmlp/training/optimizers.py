@@ -117,7 +117,6 @@ OPTIMIZERS: dict[str, OptimizerFamily] = {
     "adadelta": OptimizerFamily(torch.optim.Adadelta, _defaults),
     "sgd": OptimizerFamily(torch.optim.SGD, _momentum, velocity="momentum_buffer"),
 }
-FULL_BATCH_OPTIMIZERS = ("lbfgs",)
 
 
 def is_optimizer_class(value: object) -> bool:

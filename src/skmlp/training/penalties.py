@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -36,21 +36,20 @@ class Penalty:
 
     def add_gradient(self, s: int) -> None:
         """Add the penalty's gradient at step s of the chunk."""
-        if not self.active:
-            return
-        if self._l2_factors.any:
-            self._add(self._l2_factors, s, self.blocks.flat_weights, self.blocks.weights)
-        if self._l1_factors.any:
-            signs = [w.sign() for w in self.blocks.weights]
-            self._add(self._l1_factors, s, self.blocks.flat_weights.sign(), signs)
+        if self.active:
+            self._add(self._l2_factors, s, lambda weights: weights)
+            self._add(self._l1_factors, s, torch.sign)
 
-    def _add(self, factors: _Factors, s: int, flat: Tensor, blocks: Sequence[Tensor]) -> None:
+    def _add(self, factors: _Factors, s: int, direction: Callable[[Tensor], Tensor]) -> None:
+        if not factors.any:
+            return
         if factors.uniform[s]:
+            flat = direction(self.blocks.flat_weights)
             self.gradients.flat_weights.add_(flat, alpha=factors.first[s])
             return
-        column = per_network(factors.all[:, s], flat)
-        for gradient, values in zip(self.gradients.weights, blocks, strict=True):
-            gradient.addcmul_(values, column)
+        column = per_network(factors.all[:, s], self.blocks.flat)
+        for gradient, w in zip(self.gradients.weights, self.blocks.weights, strict=True):
+            gradient.addcmul_(direction(w), column)
 
     def record(self) -> None:
         """Remember the penalty of the weights as they are, for `total`."""
