@@ -55,6 +55,17 @@ def test_loss_curve_falls_and_reasons_are_told():
     assert train([lbfgs(max_iter=500, max_fun=2, tol=0.0)])[0].stopping_reason == "max_fun"
 
 
+def test_slow_progress_does_not_stop_it_before_its_own_tolerance():
+    # n_iter_no_change is for epochs; gtol alone says when a full-batch method has converged
+    patient = lbfgs(hidden=(), alpha=0.1, max_iter=500, tol=1e-3, n_iter_no_change=1)
+    (result,) = train([patient])
+    assert result.stopping_reason == "converged"
+    (expected,) = train([lbfgs(hidden=(), alpha=0.1, max_iter=500, tol=1e-3)])
+    np.testing.assert_array_equal(result.coefs[0], expected.coefs[0])
+    slow = lbfgs(max_iter=40, tol=0.5, n_iter_no_change=1, alpha=0.0)
+    assert train([slow])[0].stopping_reason in ("converged", "max_iter")
+
+
 def test_early_stopping_returns_the_best_weights():
     task = lbfgs(
         validation=random_rows(n=30, seed=9), early_stopping=True, n_iter_no_change=3, max_iter=200

@@ -20,7 +20,7 @@ _ROWS_AT_ONCE = 8192
 
 def train_full_batch(task: TrainingTask) -> TrainingResult | Exception:
     """Train one network by ``task.optimizer.family``, a full-batch method."""
-    problem = FullBatchProblem(task)
+    problem = FullBatchProblem(without_plateau(task))
     try:
         return problem.minimize()
     except DivergenceError as error:
