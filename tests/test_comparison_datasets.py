@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.datasets import load_breast_cancer, make_circles
+from skmlp.comparison.datasets import BUILT_IN
 
 from skmlp.comparison import InputError, load_dataset, read_csv
-from skmlp.comparison.datasets import BUILT_IN
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.svm import SVC
+from skmlp.comparison.tables import cells
 
 from skmlp.comparison import (
     Contestant,
@@ -17,7 +18,6 @@ from skmlp.comparison import (
     render_report,
     write_report,
 )
-from skmlp.comparison.tables import cells
 
 GOOD = Row("pets", "SVC <rbf>", 0.91234, 0.0123, 12.5, 3.25, 0.75, 4321, 12, "C=10", 4, 3, 185)
 BAD = Row("pets", "MLP", *[float("nan")] * 6, 12, "", 0, 0, 0, error="fold 1: ValueError: 1 < 2")
