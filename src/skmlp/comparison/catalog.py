@@ -137,7 +137,9 @@ def _mlp(task: str, quick: bool, random_state: int) -> Contestant:
     from .. import MLPClassifier, MLPRegressor
 
     kind = MLPClassifier if task == "classification" else MLPRegressor
-    estimator = kind(dtype="float32", learning_rate_init=0.01, random_state=random_state)
+    estimator = kind(
+        dtype="float32", learning_rate_init=0.01, max_iter=500, random_state=random_state
+    )
     return Contestant("MLP", estimator, MLP_QUICK if quick else MLP_GRID)
 
 

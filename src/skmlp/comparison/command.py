@@ -26,6 +26,9 @@ __all__ = ["OneLineParser", "add_compare_command"]
 
 EXIT_DONE, EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 0, 1, 2, 130
 
+PARTIAL = "Interrupted: what is finished follows, marked as partial."
+NOTHING = "Interrupted before anything was finished."
+
 # More processes than this gain little on twelve candidates, and each loads the libraries.
 MOST_JOBS = 8
 
@@ -95,7 +98,7 @@ def run_compare(arguments: argparse.Namespace) -> int:
     comparisons = _collect(job)
     interrupted = len(comparisons) < len(job.plans) or any(one.partial for one in comparisons)
     if interrupted:
-        print("Interrupted: what is finished follows, marked as partial.", file=sys.stderr)
+        print(PARTIAL if comparisons else NOTHING, file=sys.stderr)
     console = import_extra("rich.console").Console(highlight=False)
     for comparison in comparisons:
         print_comparison(comparison, console)
@@ -113,12 +116,11 @@ def _prepare(arguments: argparse.Namespace) -> Job:
     for module in ("rich", *(("matplotlib", "jinja2") if arguments.report else ())):
         import_extra(module)
     datasets = [_load(name, arguments) for name in dict.fromkeys(arguments.data)]
-    job = Job(
+    return Job(
         [_plan(dataset, arguments) for dataset in datasets],
         _writable(arguments.report, "--report"),
         _writable(arguments.csv, "--csv"),
     )
-    return job
 
 
 def _load(name: str, arguments: argparse.Namespace) -> Dataset:

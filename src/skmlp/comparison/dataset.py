@@ -273,15 +273,16 @@ def _as_target(y: Any, n: int) -> pd.Series:
         target = y.reset_index(drop=True)  # with its dtype: categories, or integers with NA
     else:
         target = pd.Series(_column(y, "y", n)).infer_objects()
+    called = "The target" if target.name is None else f"The target {target.name!r}"
     missing = int(target.isna().sum())
     if missing:
         raise InputError(
-            f"The target is missing in {missing} of {n} rows: remove these rows or fill them in "
+            f"{called} is missing in {missing} of {n} rows: remove these rows or fill them in "
             "(empty, NA and None count as missing)."
         )
     if target.nunique() == 1:
         raise InputError(
-            f"The target is {target.iloc[0]!s} in every row: there is nothing to predict. "
+            f"{called} is {target.iloc[0]!s} in every row: there is nothing to predict. "
             "Choose another target."
         )
     return target

@@ -114,11 +114,10 @@ def compare(
     >>> X, y = load_iris(return_X_y=True)
     >>> estimators = {"linear": SVC(kernel="linear"), "rbf": (SVC(), {"C": [1, 10]})}
     >>> comparison = compare(X, y, estimators, random_state=0, progress=False)
-    >>> comparison.table[["accuracy", "candidates", "size_unit"]]
-                accuracy  candidates                   size_unit
-    contestant
-    linear      0.96...            1  support vectors × features
-    rbf         0.96...            2  support vectors × features
+    >>> print(comparison.table[["accuracy", "candidates", "best_params"]].round(3).to_csv())
+    contestant,accuracy,candidates,best_params
+    linear,0.967,1,
+    rbf,0.947,2,C=1
     """
     dataset = make_dataset(X, y, task=task, groups=groups, sample_weight=sample_weight, name=name)
     plan = make_plan(

@@ -100,6 +100,8 @@ def _belief(model: Pipeline, points: pd.DataFrame) -> np.ndarray:
     """Return what the model thinks of each class: shape (points, classes), rows sum to one."""
     if hasattr(model, "predict_proba"):
         return np.asarray(model.predict_proba(points))
+    if not hasattr(model, "decision_function"):
+        return (np.asarray(model.predict(points))[:, None] == model.classes_).astype(float)
     decision = np.asarray(model.decision_function(points))
     if decision.ndim == 1:
         decision = np.stack([-decision / 2, decision / 2], axis=1)

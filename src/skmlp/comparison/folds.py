@@ -115,7 +115,7 @@ def _draw(
 ) -> Iterable[Split]:
     if isinstance(cv, Integral) and not isinstance(cv, bool):
         cv = _splitter(_at_least_two(int(cv), name), groups is not None, task, seed)
-    if hasattr(cv, "split"):
+    if hasattr(cv, "split") and not isinstance(cv, str):
         return cv.split(np.zeros((len(y), 1)), y, groups)
     if isinstance(cv, Iterable) and not isinstance(cv, str):
         return cv
@@ -128,7 +128,7 @@ def _draw(
 def _at_least_two(folds: int, name: str) -> int:
     if folds < 2:
         raise InputError(
-            f"Got {name}={folds}, but cross-validation needs at least 2 folds: use {name}=5."
+            f"Got {name}={folds}, but cross-validation needs at least 2 folds: choose 3 to 10."
         )
     return folds
 

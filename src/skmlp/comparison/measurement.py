@@ -8,7 +8,8 @@ own counters (`tracemalloc`) do not see what libsvm, BLAS and torch allocate, an
 
 1. Linux: the kernel's own high-water mark, reset before the measured block
    (``/proc/self/clear_refs``) and read after it (``VmHWM`` in ``/proc/self/status``). It misses
-   nothing, however short, and costs nothing while the block runs.
+   nothing, however short, and costs nothing while the block runs. The kernel counts pages in
+   batches, so that a value may be off by some 0.1 MB for each core.
 2. Elsewhere, with psutil: a thread that reads the resident memory every millisecond.
 3. Otherwise the peak is NaN.
 

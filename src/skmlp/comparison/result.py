@@ -14,9 +14,10 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline
 
 from .environment import describe_environment
+from .measurement import how_peaks_are_measured
 from .plan import Plan
 from .run import FoldResult
-from .summary import fold_table, summarize
+from .summary import fold_table, summarize, too_sure
 from .text import markdown
 
 __all__ = ["Comparison"]
@@ -111,7 +112,7 @@ class Comparison:
                 "fold": result.fold,
                 "score": candidate.mean,
                 "score_std": float(np.std(candidate.scores)),
-                "chosen": candidate.parameters == result.parameters,
+                "chosen": candidate.parameters is result.parameters,
                 "error": candidate.error or "",
                 **candidate.parameters,
             }
@@ -179,6 +180,7 @@ class Comparison:
     def _footnotes(self) -> list[str]:
         """What the numbers alone would hide: failures, and fits that did not converge."""
         notes = [f"{name}: {error}" for name, error in self.table["error"].items() if error]
+        notes += too_sure(self.plan, self.results)
         notes += [
             f"{name}: {int(row.unconverged)} of {int(row.fits)} fits stopped at their iteration "
             "limit (convergence warning)."
@@ -203,6 +205,7 @@ class Comparison:
             "task": data.task,
             **self.plan.settings,
             "preprocessing": " ".join(str(self.plan.preprocessing).split()),
+            "memory": how_peaks_are_measured(),
             "seconds": round(self.seconds, 1),
             **describe_environment(),
         }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +12,7 @@ from joblib import Parallel, delayed, effective_n_jobs, parallel_config
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from .contestants import Contestant
 from .folds import Fold
@@ -100,11 +99,12 @@ def run_plan(plan: Plan, progress: Progress | None = None) -> Iterator[FoldResul
     """
     progress = progress or Progress()
     _warm_up(plan)
+    pools = ThreadpoolController()  # of the libraries that are loaded by now
     for number, fold in enumerate(plan.folds):
-        prepared = _prepare(plan, fold)
+        prepared = _prepare_or_tell(plan, fold)
         for contestant in plan.contestants:
             progress.begin(plan.dataset.name, contestant.name)
-            yield _run(plan, contestant, number, prepared)
+            yield _run(plan, contestant, number, prepared, pools)
             progress.advance()
 
 
@@ -115,6 +115,14 @@ class Prepared:
     preprocessing: Any
     outer: Rows
     inner: tuple[Rows, ...]
+
+
+def _prepare_or_tell(plan: Plan, fold: Fold) -> Prepared | str:
+    """The prepared rows, or why there are none: then all contestants fail on this fold."""
+    try:
+        return _prepare(plan, fold)
+    except Exception as failure:
+        return f"preprocessing: {one_line(failure)}"
 
 
 def _prepare(plan: Plan, fold: Fold) -> Prepared:
@@ -142,9 +150,23 @@ def _preprocess(plan: Plan, train: np.ndarray, test: np.ndarray) -> tuple[Any, R
     return preprocessing, rows
 
 
-def _run(plan: Plan, contestant: Contestant, fold: int, prepared: Prepared) -> FoldResult:
+def _run(
+    plan: Plan,
+    contestant: Contestant,
+    fold: int,
+    prepared: Prepared | str,
+    pools: ThreadpoolController,
+) -> FoldResult:
+    """One contestant on one fold; an error is a result.
+
+    Every process has one thread, so that times compare the contestants and little else: libsvm
+    uses one anyway, and threads that wait for a busy core have been seen to make the fit of a
+    small network a hundred times slower.
+    """
+    if isinstance(prepared, str):
+        return FoldResult(contestant.name, fold, error=prepared)
     try:
-        with one_thread_each():
+        with pools.limit(limits=1):
             return _measure(plan, contestant, fold, prepared)
     except Exception as failure:
         return FoldResult(contestant.name, fold, error=one_line(failure))
@@ -179,17 +201,6 @@ def _measure(plan: Plan, contestant: Contestant, fold: int, prepared: Prepared) 
         np.asarray(model.predict_proba(rows.X_test)) if hasattr(model, "predict_proba") else None,
         Pipeline([("preprocessing", prepared.preprocessing), ("model", model)]),
     )
-
-
-@contextmanager
-def one_thread_each() -> Iterator[None]:
-    """Give every process one thread, so that times compare the contestants and little else.
-
-    libsvm uses one thread anyway; and threads that wait for a busy core have been seen to make
-    the fit of a small network a hundred times slower.
-    """
-    with threadpool_limits(1):
-        yield
 
 
 def _warm_up(plan: Plan) -> None:

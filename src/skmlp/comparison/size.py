@@ -27,6 +27,8 @@ class Size:
     unit: str
 
 
+SUPPORT_VECTORS = "support vectors × features"  # noqa: RUF001
+
 UNKNOWN = Size(float("nan"), "")
 
 
@@ -57,7 +59,7 @@ def model_size(fitted: Any) -> Size:
 # Attributes that a fitted model stores, the first that fit count; a linear SVC has coef_ too.
 COUNTED: tuple[tuple[tuple[str, ...], str], ...] = (
     (("coefs_", "intercepts_"), "parameters"),
-    (("support_vectors_",), "support vectors × features"),  # noqa: RUF001
+    (("support_vectors_",), SUPPORT_VECTORS),
     (("coef_", "intercept_"), "parameters"),
     (("components_", "normalization_"), "parameters"),
 )

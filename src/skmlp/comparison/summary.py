@@ -15,7 +15,7 @@ from .plan import Plan
 from .run import FoldResult
 from .significance import UNKNOWN, Difference, compare_scores, holm
 
-__all__ = ["COSTS", "fold_table", "summarize"]
+__all__ = ["COSTS", "fold_table", "summarize", "too_sure"]
 
 # Columns of what a contestant costs, all means over the folds.
 COSTS = ("tuning_seconds", "fit_seconds", "predict_seconds", "peak_memory_mb", "size")
@@ -153,6 +153,32 @@ def _difference(
         plan.test_to_train,
         metric.equivalence(_mean(baseline)),
     )
+
+
+def too_sure(plan: Plan, results: Sequence[FoldResult]) -> list[str]:
+    """Notes on differences to the baseline that vary less than a score can show.
+
+    Shares of n test rows come in steps of 1/n, so that few folds may show the same difference by
+    chance. The t-test takes that for certainty. The limit is the deviation that rounding to steps
+    has of itself, 1/(√12 n).
+    """
+    if not plan.dataset.classes:
+        return []
+    notes = []
+    for metric in plan.metrics:
+        scores = fold_table(plan, results).pivot(
+            index="fold", columns="contestant", values=metric.name
+        )
+        differences = scores.sub(scores[plan.baseline], axis=0).dropna(axis=1)
+        smallest = min(len(fold.test) for fold in plan.folds)
+        for name, values in differences.items():
+            if len(values) > 1 and values.any() and values.std() < 1 / (12**0.5 * smallest):
+                notes.append(
+                    f"{name}: the difference in {metric.name} is the same on every fold to within "
+                    "a test row, so its p-value and probabilities are surer than they should be; "
+                    "more folds or repetitions would tell."
+                )
+    return notes
 
 
 def _mean(values: list[float]) -> float:

@@ -13,9 +13,9 @@ __all__ = ["print_comparison"]
 
 
 def print_comparison(comparison: Comparison, console: Any) -> None:
-    """Print scores, then costs, then the chosen parameters and the notes.
+    """Print each score, then costs, then the chosen parameters and the notes.
 
-    Two tables, each within 80 columns for one metric, rather than one that no terminal holds.
+    Several tables within 80 columns rather than one that no terminal holds.
 
     Parameters
     ----------
@@ -26,8 +26,8 @@ def print_comparison(comparison: Comparison, console: Any) -> None:
     shown = columns(comparison)
     title = f"{comparison.plan.dataset.name}, {len(comparison.plan.folds)} folds"
     title += " (partial)" if comparison.partial else ""
-    for group in ("score", "cost"):
-        chosen = [column for column in shown if column.group in ("name", group)]
+    for group in [*(("score", metric.name) for metric in comparison.plan.metrics), ("cost", "")]:
+        chosen = [one for one in shown if (one.group, one.metric) in (("name", ""), group)]
         console.print(_table(comparison, chosen, title))
         title = ""
     for line in _lines(comparison):

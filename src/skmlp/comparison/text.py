@@ -25,11 +25,14 @@ class Column:
         From a row, a Series named by the contestant.
     group : {"name", "score", "cost", "choice"}
         What the column tells.
+    metric : str
+        Of a score: which one.
     """
 
     header: str
     text: Callable[[Any], str]
     group: str
+    metric: str = ""
 
     @property
     def numeric(self) -> bool:
@@ -49,38 +52,27 @@ def columns(comparison: Comparison) -> list[Column]:
 
 
 def _metric_columns(name: str) -> list[Column]:
-    def cell(text: Callable[[Any], str], needed: str) -> Callable[[Any], str]:
-        return lambda row: "-" if np.isnan(row[needed]) else text(row)
+    def column(header: str, needed: str, text: Callable[[Any], str]) -> Column:
+        return Column(
+            header, lambda row: "-" if np.isnan(row[needed]) else text(row), "score", name
+        )
+
+    def of(word: str) -> str:
+        return f"{name}_{word}"
+
+    def probabilities(row: Any) -> str:
+        return " / ".join(f"{row[of(word)]:.2f}" for word in ("worse", "equal", "better"))
 
     return [
-        Column(
-            name,
-            cell(
-                lambda row: (
-                    _score(row[name])
-                    + ("" if np.isnan(row[f"{name}_std"]) else f" ± {_score(row[f'{name}_std'])}")
-                ),
-                name,
-            ),
-            "score",
-        ),
-        Column(
-            "difference",
-            cell(lambda row: _signed(row[f"{name}_difference"]), f"{name}_difference"),
-            "score",
-        ),
-        Column("p", cell(lambda row: _p_value(row[f"{name}_p_value"]), f"{name}_p_value"), "score"),
-        Column(
-            "worse / equal / better",
-            cell(
-                lambda row: " / ".join(
-                    f"{row[f'{name}_{word}']:.2f}" for word in ("worse", "equal", "better")
-                ),
-                f"{name}_equal",
-            ),
-            "score",
-        ),
+        column(name, name, lambda row: _mean_and_std(row[name], row[of("std")])),
+        column("difference", of("difference"), lambda row: _signed(row[of("difference")])),
+        column("p", of("p_value"), lambda row: _p_value(row[of("p_value")])),
+        column("worse / equal / better", of("equal"), probabilities),
     ]
+
+
+def _mean_and_std(mean: float, std: float) -> str:
+    return _score(mean) + ("" if np.isnan(std) else f" ± {_score(std)}")
 
 
 def _cost(header: str, column: str, scale: float = 1.0) -> Column:
