@@ -80,11 +80,7 @@ def test_the_approximation_is_that_of_the_kernel():
 
 
 def test_intelex_is_taken_only_when_asked_for(monkeypatch):
-    class Fast(SVC):
-        pass
-
-    class FastRegressor(SVR):
-        pass
+    Fast, FastRegressor = type("SVC", (SVC,), {}), type("SVR", (SVR,), {})
 
     monkeypatch.setitem(sys.modules, "sklearnex", SimpleNamespace())
     svm = SimpleNamespace(SVC=Fast, SVR=FastRegressor)
@@ -93,6 +89,9 @@ def test_intelex_is_taken_only_when_asked_for(monkeypatch):
     assert not any(isinstance(one.estimator, Fast) for one in default_contestants())
     asked = default_contestants(intelex=True)
     assert all(isinstance(one.estimator, Fast) for one in asked[1:])
+    assert asked[1].name == "SVC linear (intelex)"
+    [first, *_] = default_contestants("regression", intelex=True)[1:]
+    assert isinstance(first.estimator.regressor, FastRegressor)
 
 
 def test_missing_intelex_is_named(monkeypatch):

@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 
 import pytest
 from comparison_helpers import NEIGHBOURS, TREE, Failing, plan_of
@@ -19,6 +20,15 @@ def printed(comparison, width):
     console = Console(file=io.StringIO(), width=width)
     print_comparison(comparison, console)
     return console.file.getvalue()
+
+
+def test_long_names_give_way_to_numbers():
+    names = ("Nystroem poly 2 + LinearSVC", "a name of quite some length")
+    contestants = [replace(TREE, name=name) for name in names]
+    comparison = compare_plan(plan_of(load_dataset("circles"), *contestants))
+    text = printed(comparison, 80)
+    assert "…" not in text
+    assert f"{comparison.table['accuracy_std'].iloc[1]:.3f}" in text
 
 
 @pytest.mark.parametrize("width", [80, 120])

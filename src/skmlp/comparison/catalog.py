@@ -104,7 +104,8 @@ def default_contestants(
     task : {"classification", "regression"}
     n_rows : int
         Training rows. From 10,000 on, kernels are approximated: Nystroem features of 300 rows
-        and a linear SVC, in place of exact kernels that would take hours.
+        and a linear SVC, in place of exact kernels that would take hours; and the MLP has fewer
+        settings and stops early.
     quick : bool
         Half the settings.
     random_state : int
@@ -126,37 +127,37 @@ def default_contestants(
     family = _svm_family(task, intelex and not large)
     make = _approximate if large else _exact
     machines = [make(kernel, family, quick, random_state) for kernel in KERNELS]
-    contestants = [_mlp(task, quick, random_state), *machines]
+    contestants = [_mlp(task, large, quick, random_state), *machines]
     if task == "regression":
         contestants = [_on_scaled_target(contestant) for contestant in contestants]
     return tuple(contestants)
 
 
-def _mlp(task: str, quick: bool, random_state: int) -> Contestant:
+def _mlp(task: str, large: bool, quick: bool, random_state: int) -> Contestant:
     # Imported here: a comparison of other contestants, or an error message, needs no torch.
     from .. import MLPClassifier, MLPRegressor
 
     kind = MLPClassifier if task == "classification" else MLPRegressor
-    estimator = kind(
-        dtype="float32", learning_rate_init=0.01, max_iter=500, random_state=random_state
-    )
-    return Contestant("MLP", estimator, MLP_QUICK if quick else MLP_GRID)
+    # Many rows are many steps an epoch, and can spare some to stop early by.
+    epochs = {"early_stopping": True, "max_iter": 100} if large else {"max_iter": 500}
+    estimator = kind(dtype="float32", learning_rate_init=0.01, random_state=random_state, **epochs)
+    return Contestant("MLP", estimator, MLP_QUICK if quick or large else MLP_GRID)
 
 
 @dataclass(frozen=True)
 class Family:
     """Support vector machines of one task: the exact one and the linear one."""
 
-    label: str
     exact: type[BaseEstimator]
     linear: type[BaseEstimator]
+    suffix: str = ""
 
 
 def _svm_family(task: str, intelex: bool) -> Family:
     linear, exact = (LinearSVC, SVC) if task == "classification" else (LinearSVR, SVR)
     if intelex:
-        exact = getattr(_intelex_svm(), exact.__name__)
-    return Family(exact.__name__ + (" (intelex)" if intelex else ""), exact, linear)
+        return Family(getattr(_intelex_svm(), exact.__name__), linear, " (intelex)")
+    return Family(exact, linear)
 
 
 def _intelex_svm() -> Any:
@@ -172,7 +173,7 @@ def _intelex_svm() -> Any:
 
 def _exact(kernel: Kernel, family: Family, quick: bool, random_state: int) -> Contestant:
     return Contestant(
-        f"{family.label} {kernel.label}",
+        f"{family.exact.__name__} {kernel.label}{family.suffix}",
         family.exact(max_iter=SVC_ITERATIONS, **kernel.fixed),
         kernel.quick if quick else kernel.grid,
     )

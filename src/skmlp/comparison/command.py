@@ -67,6 +67,7 @@ def add_compare_command(commands: Any) -> None:
     add("--report", metavar="FILE", help="write tables, figures and settings as an HTML page")
     add("--csv", metavar="FILE", help="write the table as CSV")
     add("--quick", action="store_true", help="3 folds, half the settings, at most 2000 rows")
+    add("--intelex", action="store_true", help="use the SVC of scikit-learn-intelex")
     add("--folds", type=int, metavar="N", help="outer folds (default: 5, or 3 with --quick)")
     add(
         "--n-jobs",
@@ -143,6 +144,7 @@ def _plan(dataset: Dataset, arguments: argparse.Namespace) -> Plan:
         random_state=arguments.random_state,
         n_jobs=arguments.n_jobs,
         quick=arguments.quick,
+        intelex=arguments.intelex,
     )
 
 

@@ -216,7 +216,8 @@ def _notes(
     if default and max(len(fold.train) for fold in folds) >= LARGE:
         notes.append(
             f"From {LARGE:,} training rows on, exact kernels would take hours: they are "
-            "approximated by Nystroem features and a linear support vector machine."
+            "approximated by Nystroem features and a linear support vector machine. The MLP has "
+            "fewer settings and stops early."
         )
     untuned = [one.name for one in contestants if not one.grid]
     if untuned:

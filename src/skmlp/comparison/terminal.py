@@ -48,7 +48,7 @@ def _table(comparison: Comparison, shown: Sequence[Column], title: str) -> Any:
         table.add_column(
             column.header.replace(" (", "\n(").replace("worse / ", "worse /\n"),
             justify="right" if column.numeric else "left",
-            no_wrap=True,
+            no_wrap=column.numeric,  # a long name gives way, a number does not
         )
     for _, row in comparison.table.iterrows():
         table.add_row(*(column.text(row) for column in shown))

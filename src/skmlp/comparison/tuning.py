@@ -99,7 +99,8 @@ def tune(
 ) -> Tuning:
     """Try every setting on every inner fold.
 
-    Skmlp's networks train as stacks, within `skmlp.fused`; other fits go to ``n_jobs`` processes.
+    Skmlp's networks train as stacks, within `skmlp.fused`, on the one core of this process; other
+    fits go to ``n_jobs`` processes.
 
     Parameters
     ----------
