@@ -81,6 +81,17 @@ class Dataset:
         """Share of the largest class: the accuracy of always guessing it."""
         return float(np.bincount(self.codes).max() / len(self.y))
 
+    def mixed(self, rows: np.ndarray, seed: int) -> np.ndarray:
+        """These rows in a random order of which every beginning has the classes in proportion."""
+        order = rows[np.random.default_rng(seed).permutation(len(rows))]
+        if not self.classes:
+            return order
+        codes = self.codes[order]
+        turns = np.empty(len(order))  # each class is spread evenly over the turns
+        for code, count in enumerate(np.bincount(codes)):
+            turns[codes == code] = (np.arange(count) + 0.5) / count
+        return order[np.argsort(turns, kind="stable")]
+
     def take(self, rows: np.ndarray, note: str) -> Dataset:
         """The data set of some of the rows."""
         return Dataset(

@@ -158,14 +158,7 @@ def _fewer_rows(dataset: Dataset, seed: int) -> Dataset:
     n = len(dataset.y)
     if n <= QUICK_ROWS:
         return dataset
-    order = np.random.default_rng(seed).permutation(n)
-    if dataset.classes:  # rows in turn from all classes, each class spread evenly over the turns
-        codes = dataset.codes[order]
-        turns = np.empty(n)
-        for code, count in enumerate(np.bincount(codes)):
-            turns[codes == code] = (np.arange(count) + 0.5) / count
-        order = order[np.argsort(turns, kind="stable")]
-    rows = np.sort(order[:QUICK_ROWS])
+    rows = np.sort(dataset.mixed(np.arange(n), seed)[:QUICK_ROWS])
     return dataset.take(rows, f"quick: {QUICK_ROWS} of {n} rows were drawn.")
 
 

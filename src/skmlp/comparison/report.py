@@ -4,16 +4,35 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from .errors import import_extra
-from .figure import draw_boundaries
-from .result import Comparison
+from .errors import MissingExtraError, import_extra
+from .figures import FIGURES, Kind, available, draw
 from .text import columns, legend
 
-__all__ = ["render_report", "write_report"]
+if TYPE_CHECKING:
+    from .result import Comparison
+
+__all__ = ["render_report", "render_summary", "write_report"]
+
+DPI = 120
+
+# A figure of few colours in a palette is a third of the size, and looks the same.
+COLOURS = 256
+
+
+@dataclass(frozen=True)
+class Image:
+    """A figure of a page: its kind, and the PNG file as text; width in CSS pixels."""
+
+    kind: Kind
+    data: str
+    width: int
 
 
 def write_report(comparisons: Sequence[Comparison], path: Path, command: str = "") -> Path:
@@ -32,20 +51,44 @@ def render_report(comparisons: Sequence[Comparison], command: str = "") -> str:
     command : str
         What repeats them, if they were run from the command line.
     """
-    environment = import_extra("jinja2").Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    source = files("skmlp.comparison").joinpath("report.html").read_text(encoding="utf-8")
-    return environment.from_string(source).render(
-        comparisons=comparisons, command=command, columns=columns, legend=legend, image=_image
-    )
+    return _render("report.html", comparisons=comparisons, command=command, images=_images)
 
 
-def _image(comparison: Comparison) -> str:
-    """The figure of the boundaries as text, to be embedded; empty where there is none."""
-    data = comparison.plan.dataset
-    if not (data.is_planar and data.classes):
-        return ""
-    buffer = BytesIO()
-    draw_boundaries(comparison).savefig(buffer, dpi=130, format="png")
-    return b64encode(buffer.getvalue()).decode()
+def render_summary(comparison: Comparison) -> str | None:
+    """The table, the notes and the scores, for a notebook; None without the extra packages."""
+    try:
+        shown = [image(comparison, "scores")] if comparison.any_finished else []
+        return _render("summary.html", comparison=comparison, shown=shown)
+    except MissingExtraError:
+        return None
+
+
+def _render(name: str, **values: Any) -> str:
+    jinja2 = import_extra("jinja2")
+    environment = jinja2.Environment(
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+        loader=jinja2.FunctionLoader(_template),
+    )
+    return environment.get_template(name).render(columns=columns, legend=legend, **values)
+
+
+def _template(name: str) -> str:
+    return files("skmlp.comparison").joinpath(name).read_text(encoding="utf-8")
+
+
+def _images(comparison: Comparison) -> list[Image]:
+    return list(map(partial(image, comparison), available(comparison)))
+
+
+def image(comparison: Comparison, kind: str) -> Image:
+    """Draw a figure as an image for a page."""
+    figure = draw(comparison, kind)
+    drawn, small = BytesIO(), BytesIO()
+    figure.savefig(drawn, dpi=DPI, format="png")
+    picture = import_extra("PIL.Image").open(drawn).convert("RGB")
+    picture.quantize(COLOURS, dither=0).save(small, format="png", optimize=True)
+    width = round(96 * figure.get_figwidth())
+    return Image(FIGURES[kind], b64encode(small.getvalue()).decode(), width)

@@ -14,8 +14,11 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline
 
 from .environment import describe_environment
+from .figures import draw
+from .learning import learning_curve
 from .measurement import how_peaks_are_measured
 from .plan import Plan
+from .report import render_report, render_summary, write_report
 from .run import FoldResult
 from .summary import fold_table, summarize, too_sure
 from .text import markdown
@@ -50,6 +53,9 @@ class Comparison:
         A row for each contestant and test row.
     tuning : DataFrame
         A row for each setting tried on each fold, with its inner score.
+    learning_curve : DataFrame
+        A row for each contestant, fold and share of the training rows, with its scores. Computed
+        when it is first asked for: the chosen settings are fitted again on the shares.
     models : dict of str to list of Pipeline
         Fitted preprocessing and model of each contestant, fold by fold.
     partial : bool
@@ -123,6 +129,10 @@ class Comparison:
         first = ["contestant", "fold", "score", "score_std", "chosen", "error"]
         return pd.DataFrame(rows, columns=_columns(rows, first))
 
+    @cached_property
+    def learning_curve(self) -> pd.DataFrame:
+        return learning_curve(self.plan, self.results)
+
     @property
     def models(self) -> dict[str, list[Pipeline]]:
         return {
@@ -137,6 +147,11 @@ class Comparison:
     @property
     def partial(self) -> bool:
         return len(self.results) < len(self.plan.folds) * len(self.plan.contestants)
+
+    @property
+    def any_finished(self) -> bool:
+        """Whether there is at least one fold with numbers."""
+        return bool(self._finished)
 
     @property
     def _finished(self) -> list[FoldResult]:
@@ -213,6 +228,47 @@ class Comparison:
     def to_markdown(self) -> str:
         """The table and the notes as Markdown."""
         return markdown(self)
+
+    def plot(self, kind: str | None = None, *, metric: str | None = None) -> Any:
+        """Draw a figure.
+
+        Parameters
+        ----------
+        kind : str, default=None
+            "scores" (the same as None): each fold and the mean; "cost": time and size against
+            score; "boundaries": of classes, on the two features or on two principal axes;
+            "predicted": predicted against true numbers; "rows": learning curves by training rows
+            (fits again, see `learning_curve`); "epochs": what networks record while they learn;
+            "C" and "parameters": their effect on the inner scores.
+        metric : str, default=None
+            The score to show, None is the first one. "C" and "parameters" show the tuned one.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            Of no window: a notebook shows it, ``savefig`` writes it.
+
+        Raises
+        ------
+        InputError
+            If there is no such figure; the message names those that there are.
+        MissingExtraError
+            If matplotlib is not installed.
+        """
+        return draw(self, kind, metric)
+
+    def to_html(self, path: str | Path | None = None) -> str | None:
+        """Write one page with table, notes, figures and settings, or return it without a path.
+
+        It needs no other file and no network. The learning curves by rows are fitted for it.
+        """
+        if path is None:
+            return render_report([self])
+        write_report([self], Path(path))
+        return None
+
+    def _repr_html_(self) -> str | None:
+        return render_summary(self)
 
     def to_csv(self, path: str | Path | None = None) -> str | None:
         """Write `table` as CSV, or return it as text without a path."""

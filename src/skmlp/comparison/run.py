@@ -20,9 +20,9 @@ from .measurement import measure, predict_seconds
 from .plan import Plan
 from .progress import Progress
 from .size import UNKNOWN, Size, model_size
-from .tuning import Rows, Tuning, fit, is_fused, one_line, tune
+from .tuning import Rows, Tuning, fit, is_fused, one_line, score_all, tune
 
-__all__ = ["FoldResult", "run_plan"]
+__all__ = ["FoldResult", "preprocess", "run_plan"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,15 +126,15 @@ def _prepare_or_tell(plan: Plan, fold: Fold) -> Prepared | str:
 
 
 def _prepare(plan: Plan, fold: Fold) -> Prepared:
-    preprocessing, outer = _preprocess(plan, fold.train, fold.test)
+    preprocessing, outer = preprocess(plan, fold.train, fold.test)
     inner = [
-        _preprocess(plan, fold.train[train], fold.train[validation])[1]
+        preprocess(plan, fold.train[train], fold.train[validation])[1]
         for train, validation in fold.inner
     ]
     return Prepared(preprocessing, outer, tuple(inner))
 
 
-def _preprocess(plan: Plan, train: np.ndarray, test: np.ndarray) -> tuple[Any, Rows]:
+def preprocess(plan: Plan, train: np.ndarray, test: np.ndarray) -> tuple[Any, Rows]:
     """Fit the preprocessing on training rows alone, and transform both."""
     data, weights = plan.dataset, plan.dataset.sample_weight
     preprocessing = clone(plan.preprocessing)
@@ -185,10 +185,13 @@ def _measure(plan: Plan, contestant: Contestant, fold: int, prepared: Prepared) 
     return FoldResult(
         contestant.name,
         fold,
-        {
-            metric.name: metric.score(model, rows.X_test, rows.y_test, rows.weights_test)
-            for metric in plan.metrics
-        },
+        dict(
+            zip(
+                (one.name for one in plan.metrics),
+                score_all(model, rows, plan.metrics),
+                strict=True,
+            )
+        ),
         tuning,
         parameters,
         measured.seconds,

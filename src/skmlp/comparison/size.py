@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-__all__ = ["Size", "model_size"]
+__all__ = ["Size", "fitted_parts", "model_size"]
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,14 @@ HOLDERS: tuple[Callable[[Any], Sequence[Any]], ...] = (
     _held("best_estimator_"),
     _held("calibrated_classifiers_", "estimator"),
 )
+
+
+def fitted_parts(fitted: Any) -> Iterator[Any]:
+    """A fitted model and the fitted models it is made of, however deep."""
+    yield fitted
+    for find in HOLDERS:
+        for part in find(fitted):
+            yield from fitted_parts(part)
 
 
 def _count(value: Any) -> int:

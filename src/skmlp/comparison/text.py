@@ -11,7 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     from .result import Comparison
 
-__all__ = ["Column", "columns", "markdown", "three_digits"]
+__all__ = ["Column", "columns", "legend", "markdown", "three_digits"]
 
 
 @dataclass(frozen=True)

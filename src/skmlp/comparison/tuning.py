@@ -18,7 +18,18 @@ from ..fusion import fused
 from .contestants import Contestant, calibrated, parts
 from .metrics import Metric
 
-__all__ = ["Candidate", "Tuning", "fit", "is_fused", "one_line", "tune"]
+__all__ = [
+    "Candidate",
+    "Rows",
+    "Tuning",
+    "fit",
+    "is_fused",
+    "is_network",
+    "one_line",
+    "score_all",
+    "try_all",
+    "tune",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,20 +124,40 @@ def tune(
     """
     settings = contestant.settings
     start = perf_counter()
-    calls = [
-        delayed(_try)(contestant.build(**parameters), rows, metric)
-        for parameters in settings
-        for rows in folds
-    ]
-    if is_fused(contestant):
-        with fused():
-            tried = Parallel()(calls)
-    else:
-        with parallel_config("loky", inner_max_num_threads=1):
-            tried = Parallel(n_jobs)(calls)
+    tried = try_all(
+        contestant,
+        [(parameters, rows) for parameters in settings for rows in folds],
+        (metric,),
+        n_jobs,
+    )
     seconds = perf_counter() - start
     by_setting = [tried[i : i + len(folds)] for i in range(0, len(tried), len(folds))]
     return Tuning(tuple(map(_candidate, settings, by_setting)), seconds)
+
+
+def try_all(
+    contestant: Contestant,
+    wanted: Sequence[tuple[dict[str, Any], Rows]],
+    metrics: Sequence[Metric],
+    n_jobs: int | None,
+) -> list[Trial]:
+    """Fit and score each setting on its rows; networks as stacks, others in processes."""
+    calls = [
+        delayed(_try)(contestant.build(**parameters), rows, metrics) for parameters, rows in wanted
+    ]
+    if is_fused(contestant):
+        with fused():
+            return Parallel()(calls)
+    with parallel_config("loky", inner_max_num_threads=1):
+        return Parallel(n_jobs)(calls)
+
+
+def is_network(contestant: Contestant) -> bool:
+    """Whether a multilayer perceptron is in it, of skmlp or of scikit-learn."""
+    return is_fused(contestant) or any(
+        type(part).__name__ in ("MLPClassifier", "MLPRegressor")
+        for part in parts(contestant.estimator)
+    )
 
 
 def is_fused(contestant: Contestant) -> bool:
@@ -140,26 +171,31 @@ def is_fused(contestant: Contestant) -> bool:
 class Trial:
     """What came of one fit."""
 
-    score: float
+    scores: tuple[float, ...]
     unconverged: bool = False
     error: str | None = None
 
 
-def _try(estimator: BaseEstimator, rows: Rows, metric: Metric) -> Trial:
+def _try(estimator: BaseEstimator, rows: Rows, metrics: Sequence[Metric]) -> Trial:
     """Fit and score; a setting that fails does not end the search."""
     try:
-        model, unconverged = fit(estimator, rows, metric.needs_probabilities)
-        score = metric.score(model, rows.X_test, rows.y_test, rows.weights_test)
+        model, unconverged = fit(estimator, rows, any(one.needs_probabilities for one in metrics))
+        scores = score_all(model, rows, metrics)
     except Exception as failure:
-        return Trial(float("nan"), error=one_line(failure))
-    return Trial(score, unconverged)
+        return Trial((float("nan"),) * len(metrics), error=one_line(failure))
+    return Trial(scores, unconverged)
+
+
+def score_all(model: Any, rows: Rows, metrics: Sequence[Metric]) -> tuple[float, ...]:
+    """Each metric on the test rows."""
+    return tuple(one.score(model, rows.X_test, rows.y_test, rows.weights_test) for one in metrics)
 
 
 def _candidate(parameters: dict[str, Any], trials: Sequence[Trial]) -> Candidate:
     errors = [trial.error for trial in trials if trial.error]
     return Candidate(
         parameters,
-        tuple(trial.score for trial in trials),
+        tuple(trial.scores[0] for trial in trials),
         sum(trial.unconverged for trial in trials),
         errors[0] if errors else None,
     )
