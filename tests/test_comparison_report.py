@@ -7,6 +7,8 @@ from comparison_helpers import Failing, Mean, plan_of
 from sklearn.svm import SVC
 
 from skmlp.comparison import Contestant, compare_plan, load_dataset
+from skmlp.comparison.errors import MissingExtraError
+from skmlp.comparison.figures import available
 from skmlp.comparison.report import render_report, write_report
 from skmlp.comparison.text import columns
 
@@ -30,7 +32,7 @@ def test_every_number_is_there_and_texts_are_escaped(comparisons, page):
     for comparison in comparisons:
         for _, row in comparison.table.iterrows():
             for column in columns(comparison):
-                assert f">{column.text(row)}</td>" in unescape(page)
+                assert re.search(rf">{re.escape(column.text(row))}</t[dh]>", unescape(page))
     assert "SVC &lt;rbf&gt;" in page
     assert "SVC <rbf>" not in page
 
@@ -39,11 +41,22 @@ def test_failures_are_not_hidden(page):
     assert "failed on 3 of 3 folds; fold 1: RuntimeError: no luck [here]" in page
 
 
-def test_the_figure_is_inside_and_nothing_is_loaded_from_elsewhere(page):
-    [image] = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
-    assert b64decode(image).startswith(b"\x89PNG")
+def test_every_figure_is_inside_and_nothing_is_loaded_from_elsewhere(comparisons, page):
+    images = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
+    assert len(images) == sum(len(available(comparison)) for comparison in comparisons)
+    for image in images:
+        assert b64decode(image).startswith(b"\x89PNG")
     assert not re.search(r'(src|href)="(?!data:)', page)
     assert "@import" not in page
+    assert "url(" not in page
+
+
+def test_significance_and_best_parameters_are_there(comparisons, page):
+    for header in ("difference", "p", "worse / equal / better", "best parameters"):
+        assert re.search(rf">{header}</th>", page)
+    for fold in comparisons[0].fold_scores.query("contestant == 'SVC <rbf>'").itertuples():
+        assert re.search(rf">{fold.fold + 1}</td>\s+<td[^>]*>{fold.accuracy:.4g}</td>", page)
+        assert fold.best_params in page
 
 
 def test_everything_to_reproduce_is_there(comparisons, page):
@@ -68,3 +81,29 @@ def test_the_highest_mean_is_marked(comparisons, page):
 def test_it_is_written_as_one_file(comparisons, tmp_path):
     path = write_report(comparisons, tmp_path / "report.html")
     assert path.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+
+
+def test_a_comparison_writes_or_returns_its_own_page(comparisons, tmp_path):
+    path = tmp_path / "one.html"
+    assert comparisons[1].to_html(path) is None
+    text = path.read_text(encoding="utf-8")
+    assert text == comparisons[1].to_html()
+    assert "<h2>diabetes</h2>" in text
+
+
+def test_a_notebook_gets_table_notes_and_scores(comparisons):
+    part = comparisons[0]._repr_html_()
+    assert part.count("<img") == 1
+    assert "<html" not in part
+    for column in columns(comparisons[0]):
+        assert column.text(comparisons[0].table.loc["SVC <rbf>"]) in unescape(part)
+    for note in comparisons[0].notes:
+        assert note in unescape(part)
+
+
+def test_a_notebook_without_the_extra_packages_gets_text(comparisons, monkeypatch):
+    def missing(name):
+        raise MissingExtraError(name)
+
+    monkeypatch.setattr("skmlp.comparison.report.import_extra", missing)
+    assert comparisons[0]._repr_html_() is None

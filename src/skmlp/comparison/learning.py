@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from threadpoolctl import ThreadpoolController
 from .contestants import Contestant
 from .plan import Plan
 from .run import FoldResult, preprocess
-from .tuning import try_all
+from .tuning import Trial, try_all
 
 __all__ = ["SHARES", "learning_curve"]
 
@@ -34,46 +35,49 @@ def learning_curve(plan: Plan, results: Sequence[FoldResult]) -> pd.DataFrame:
         A row for each contestant, fold and share: ``rows``, ``error`` and a column for each metric,
         NaN where the fit failed. The share of 1 is what the comparison measured.
     """
-    frames = [
-        _of_contestant(plan, one, [r for r in results if r.contestant == one.name and not r.error])
+    rows = [
+        row
         for one in plan.contestants
-    ]
-    return pd.concat(frames, ignore_index=True)
-
-
-def _of_contestant(plan: Plan, contestant: Contestant, finished: list[FoldResult]) -> pd.DataFrame:
-    wanted = [
-        (result, share, _rows(plan, result.fold, share)) for result in finished for share in SHARES
-    ]
-    wanted = [one for one in wanted if _enough(plan, one[2])]
-    with ThreadpoolController().limit(limits=1):  # as in the comparison
-        trials = try_all(
-            contestant,
-            [
-                (result.parameters, preprocess(plan, rows, plan.folds[result.fold].test)[1])
-                for result, _, rows in wanted
-            ],
-            plan.metrics,
-            plan.n_jobs,
+        for row in _of_contestant(
+            plan, one, [r for r in results if r.contestant == one.name and not r.error]
         )
-    names = [metric.name for metric in plan.metrics]
-    columns = ["contestant", "fold", "share", "rows", "error", *names]
+    ]
+    columns = ["contestant", "fold", "share", "rows", "error"]
+    return pd.DataFrame(rows, columns=[*columns, *(metric.name for metric in plan.metrics)])
+
+
+def _of_contestant(
+    plan: Plan, contestant: Contestant, finished: list[FoldResult]
+) -> list[tuple[Any, ...]]:
+    """The rows of one contestant: its shares on all folds, then the whole of each."""
+    wanted = [
+        (result, share, rows)
+        for result in finished
+        for share in SHARES
+        if _enough(plan, rows := _rows(plan, result.fold, share))
+    ]
     again = [
         (contestant.name, result.fold, share, len(rows), trial.error or "", *trial.scores)
-        for (result, share, rows), trial in zip(wanted, trials, strict=True)
+        for (result, share, rows), trial in zip(wanted, _fit(plan, contestant, wanted), strict=True)
     ]
-    whole = [
-        (
-            contestant.name,
-            result.fold,
-            1.0,
-            len(plan.folds[result.fold].train),
-            "",
-            *(result.scores[name] for name in names),
-        )
-        for result in finished
+    return again + [_whole(plan, result) for result in finished]
+
+
+def _fit(
+    plan: Plan, contestant: Contestant, wanted: list[tuple[FoldResult, float, np.ndarray]]
+) -> list[Trial]:
+    calls = [
+        (result.parameters, preprocess(plan, rows, plan.folds[result.fold].test)[1])
+        for result, _, rows in wanted
     ]
-    return pd.DataFrame([*again, *whole], columns=columns)
+    with ThreadpoolController().limit(limits=1):  # as in the comparison
+        return try_all(contestant, calls, plan.metrics, plan.n_jobs)
+
+
+def _whole(plan: Plan, result: FoldResult) -> tuple[Any, ...]:
+    rows = len(plan.folds[result.fold].train)
+    scores = (result.scores[metric.name] for metric in plan.metrics)
+    return (result.contestant, result.fold, 1.0, rows, "", *scores)
 
 
 def _rows(plan: Plan, fold: int, share: float) -> np.ndarray:
@@ -82,11 +86,8 @@ def _rows(plan: Plan, fold: int, share: float) -> np.ndarray:
 
 
 def _enough(plan: Plan, rows: np.ndarray) -> bool:
-    if len(rows) < FEWEST_ROWS:
-        return False
-    counts = (
-        np.bincount(plan.dataset.codes[rows], minlength=len(plan.dataset.classes))
-        if plan.dataset.classes
-        else [2]
-    )
-    return bool(np.min(counts) >= FEWEST_OF_CLASS)
+    """Whether a fit may succeed: some rows, and some of each class."""
+    if len(rows) < FEWEST_ROWS or not plan.dataset.classes:
+        return len(rows) >= FEWEST_ROWS
+    counts = np.bincount(plan.dataset.codes[rows], minlength=len(plan.dataset.classes))
+    return bool(counts.min() >= FEWEST_OF_CLASS)

@@ -169,7 +169,7 @@ def is_fused(contestant: Contestant) -> bool:
 
 @dataclass(frozen=True)
 class Trial:
-    """What came of one fit."""
+    """What came of one fit: each score (NaN if it failed), and why it failed."""
 
     scores: tuple[float, ...]
     unconverged: bool = False

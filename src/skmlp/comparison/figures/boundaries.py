@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import import_extra
-from .canvas import class_colours, new_panels
+from .canvas import class_colours, label_outer, new_panels
 from .plane import Plane, make_plane
 from .predicted import panel_title
 
@@ -38,11 +38,9 @@ def draw_boundaries(comparison: Comparison, metric: str) -> Any:
         if _has_first_fold(comparison, name):
             _shade(panel, plane, comparison.result(name).model)
         _scatter(panel, plan, plane)
-        panel.tick_params(labelbottom=True)
     x, y = plane.axes
     panels[0].set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
-    figure.supxlabel(plane.labels[0], fontsize=11)
-    figure.supylabel(plane.labels[1], fontsize=11)
+    label_outer(panels, *plane.labels)
     _draw_legend(figure, plan)
     return figure
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from .canvas import colour_of, legend_below, marker_of, new_panels
+from .canvas import colour_of, legend_below, log_axis, marker_of, new_panels
 
 if TYPE_CHECKING:
     from ..result import Comparison
@@ -22,7 +22,7 @@ def draw_cost(comparison: Comparison, metric: str) -> Any:
     for panel, (label, values) in zip(panels, costs.items(), strict=True):
         for name, cost in values.items():
             _draw_point(panel, comparison, metric, str(name), float(cost))
-        panel.set_xscale("log")
+        log_axis(panel.xaxis, values)
         panel.set_xlabel(label)
         panel.grid(color="#e3e8ed")
         panel.set_axisbelow(True)

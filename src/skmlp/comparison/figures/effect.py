@@ -8,7 +8,16 @@ import numpy as np
 import pandas as pd
 
 from ..tuning import is_network
-from .canvas import GREY, colour_of, legend_below, marker_of, new_figure, new_panels
+from .canvas import (
+    GREY,
+    colour_of,
+    cut_below,
+    legend_below,
+    log_axis,
+    marker_of,
+    new_figure,
+    new_panels,
+)
 
 if TYPE_CHECKING:
     from ..result import Comparison
@@ -48,10 +57,13 @@ def _searched(comparison: Comparison) -> list[tuple[str, str]]:
 
 def draw_c(comparison: Comparison, metric: str) -> Any:
     """A line for each machine: the best inner score at each C, over the other parameters."""
-    figure = new_figure(height=4.3)
+    figure = new_figure(height=4.0)
     panel = figure.subplots()
-    for contestant, name in tried_c(comparison).items():
-        best = _by_value(comparison, contestant, name)["best"]
+    lines = {
+        contestant: _by_value(comparison, contestant, name)["best"]
+        for contestant, name in tried_c(comparison).items()
+    }
+    for contestant, best in lines.items():
         panel.plot(
             best.index.astype(float),
             best,
@@ -61,10 +73,11 @@ def draw_c(comparison: Comparison, metric: str) -> Any:
             lw=1.6,
             label=contestant,
         )
-    panel.set_xscale("log")
+    log_axis(panel.xaxis, [value for best in lines.values() for value in best.index])
     panel.set_xlabel("C")
     panel.set_ylabel(f"inner {_tuned(comparison)}, best setting at this C")
     panel.grid(color="#e3e8ed")
+    cut_below(panel, np.concatenate(list(lines.values())))
     legend_below(figure, panel)
     return figure
 
@@ -75,6 +88,7 @@ def draw_parameters(comparison: Comparison, metric: str) -> Any:
     figure, panels = new_panels(len(wanted), (3.6, 2.9), sharey=True)
     for panel, (contestant, name) in zip(panels, wanted, strict=True):
         _draw_parameter(panel, comparison, contestant, name)
+    cut_below(panels[0], np.concatenate([_settings(comparison, *one)["score"] for one in wanted]))
     panels[0].set_ylabel(f"inner {_tuned(comparison)}")
     legend_below(figure, panels[0])
     return figure
@@ -89,9 +103,10 @@ def _draw_parameter(panel: Any, comparison: Comparison, contestant: str, name: s
     panel.scatter(
         settings["value"].map(places),
         settings["score"],
-        s=16,
+        s=24,
         color=GREY,
-        alpha=0.45,
+        alpha=0.6,
+        zorder=3,
         linewidths=0,
         label="a setting",
     )

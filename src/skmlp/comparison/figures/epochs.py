@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..size import fitted_parts
-from .canvas import colour_of, legend_below, new_panels
+from .canvas import colour_of, legend_below, log_axis, new_panels
 
 if TYPE_CHECKING:
     from ..result import Comparison
@@ -54,6 +54,6 @@ def draw_epochs(comparison: Comparison, metric: str) -> Any:
         panel.set_ylabel(RECORDS[record])
         panel.grid(color="#e3e8ed")
         if record == "loss_curve_" and all(curve.min() > 0 for _, curve in found):
-            panel.set_yscale("log")
+            log_axis(panel.yaxis, np.concatenate([curve for _, curve in found]))
     legend_below(figure, panels[0])
     return figure

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .canvas import GREY, colour_of, new_panels
+from .canvas import GREY, colour_of, label_outer, new_panels
 
 if TYPE_CHECKING:
     from ..result import Comparison
@@ -27,8 +27,7 @@ def draw_predicted(comparison: Comparison, metric: str) -> Any:
         panel.plot(ends, ends, color=GREY, lw=1)
         _scatter(panel, comparison, name)
         panel.set_title(panel_title(comparison, name, metric), fontsize=11)
-    figure.supxlabel("true value", fontsize=11)
-    figure.supylabel("predicted value", fontsize=11)
+    label_outer(panels, "true value", "predicted value")
     return figure
 
 

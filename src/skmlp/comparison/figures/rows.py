@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .canvas import colour_of, legend_below, marker_of, new_figure
+from .canvas import colour_of, cut_below, legend_below, marker_of, new_figure
 
 if TYPE_CHECKING:
     from ..result import Comparison
@@ -14,7 +14,7 @@ __all__ = ["draw_rows"]
 
 def draw_rows(comparison: Comparison, metric: str) -> Any:
     """A line for each contestant, mean over the outer folds, with a band of ± one deviation."""
-    figure = new_figure(height=4.3)
+    figure = new_figure(height=4.0)
     panel = figure.subplots()
     curves = comparison.learning_curve
     for name, found in curves.groupby("contestant", sort=False):
@@ -33,5 +33,6 @@ def draw_rows(comparison: Comparison, metric: str) -> Any:
     panel.set_xlabel("training rows")
     panel.set_ylabel(metric)
     panel.grid(color="#e3e8ed")
+    cut_below(panel, curves.groupby(["contestant", "share"])[metric].mean())
     legend_below(figure, panel)
     return figure

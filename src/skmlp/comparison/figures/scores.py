@@ -35,7 +35,7 @@ def _draw_line(panel: Any, comparison: Comparison, metric: str, name: str, place
     values = folds.loc[folds["contestant"] == name, metric].dropna().to_numpy(dtype=float)
     colour = colour_of(comparison.plan, name)
     # Folds a little below one another: equal scores are common, and would hide each other.
-    heights = place + 0.22 * np.linspace(-1, 1, len(values)) if len(values) > 1 else [place]
+    heights = place + (0.22 * np.linspace(-1, 1, len(values)) if len(values) > 1 else 0 * values)
     panel.scatter(values, heights, s=22, color=colour, alpha=0.5, linewidths=0)
     mean = comparison.table.loc[name, metric]
     if comparison.table.loc[name, "error"]:
