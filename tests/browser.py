@@ -36,20 +36,28 @@ addEventListener("load", () => {
     requests: performance.getEntriesByType("resource").map(one => one.name)
       .filter(name => !name.startsWith("data:")),
   };
-  const place = document.createElement("script");
+  const place = parent.document.createElement("script");
   place.type = "application/json";
   place.id = "measured";
   place.textContent = JSON.stringify(found);
-  document.body.append(place);
+  parent.document.body.append(place);
 });
 </script>
 """
+
+
+# A window cannot be narrower than 500 pixels, but a frame can: to the page it is the viewport.
+FRAME = (
+    "<!DOCTYPE html><body style='margin: 0'>"
+    "<iframe src='{page}' style='width: {width}px; height: 900px; border: 0'></iframe></body>"
+)
 
 
 @dataclass(frozen=True)
 class Visit:
     """What the browser wrote to its console, and what `MEASURE` found."""
 
+    width: int
     console: list[str]
     found: dict[str, Any]
 
@@ -65,9 +73,10 @@ def is_required() -> bool:
 
 
 def visit(browser: str, page: str, folder: Path, width: int) -> Visit:
-    """Open a page in a window of this width, on a machine that finds no other one."""
-    path = folder / f"copy_{width}.html"
-    path.write_text(page.replace("</body>", MEASURE + "</body>"), encoding="utf-8")
+    """Open a page in a viewport of this width, where no address outside can be found."""
+    copy, frame = folder / f"copy_{width}.html", folder / f"frame_{width}.html"
+    copy.write_text(page.replace("</body>", MEASURE + "</body>"), encoding="utf-8")
+    frame.write_text(FRAME.format(page=copy.name, width=width), encoding="utf-8")
     ended = subprocess.run(
         [
             browser,
@@ -80,9 +89,10 @@ def visit(browser: str, page: str, folder: Path, width: int) -> Visit:
             "--enable-logging=stderr",
             "--host-resolver-rules=MAP * ~NOTFOUND",
             f"--user-data-dir={folder / f'profile_{width}'}",
-            f"--window-size={width},900",
+            "--allow-file-access-from-files",  # so that the page can write into its frame
+            "--window-size=1300,1000",
             "--dump-dom",
-            path.as_uri(),
+            frame.as_uri(),
         ],
         capture_output=True,
         text=True,
@@ -91,4 +101,4 @@ def visit(browser: str, page: str, folder: Path, width: int) -> Visit:
     )
     [measured] = re.findall(r'id="measured">(.*?)</script>', ended.stdout, flags=re.DOTALL)
     console = [line for line in ended.stderr.splitlines() if "CONSOLE" in line]
-    return Visit(console, json.loads(unescape(measured)))
+    return Visit(width, console, json.loads(unescape(measured)))

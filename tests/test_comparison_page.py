@@ -69,6 +69,7 @@ def test_all_figures_are_visible(visit):
 
 def test_nothing_is_wider_than_the_window_and_tables_scroll_in_their_box(visit):
     found = visit.found
+    assert found["viewport"] == visit.width
     assert found["content"] <= found["viewport"]
     assert found["outside"] == []
     assert set(found["boxes"]) == {"auto"}
