@@ -26,7 +26,7 @@ NETWORK = MLPClassifier(
     (10,),
     activation="tanh",
     optimizer="sgd",
-    learning_rate_init=0.3,
+    learning_rate_init=0.1,
     batch_size=10,
     max_iter=20 if QUICK else 150,
 )
@@ -35,7 +35,7 @@ CONTESTANTS = {
     "SVM linear": (SVC(kernel="linear"), {"C": C_VALUES}),
     "SVM rbf": (SVC(kernel="rbf"), {"C": C_VALUES}),
     "SVM poly 2": (SVC(kernel="poly", degree=2, coef0=1), {"C": C_VALUES}),
-    "SVM sigmoid": (SVC(kernel="sigmoid"), {"C": C_VALUES}),
+    "SVM sigmoid": (SVC(kernel="sigmoid"), {"C": C_VALUES, "coef0": [0, -1]}),
 }
 
 
