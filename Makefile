@@ -13,7 +13,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	touch $@
 
 compare: $(VENV)/.ready
-	$(BIN)/python -m skmlp compare --output results
+	$(BIN)/skmlp compare circles breast_cancer digits --report results/report.html --csv results/table.csv
 
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest

@@ -6,35 +6,31 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.neighbors import KNeighborsClassifier
-from sklearn.tree import DecisionTreeClassifier
+from comparison_helpers import NEIGHBOURS, TREE, Failing, NearestMean
 
 from skmlp.__main__ import main
 from skmlp._version import __version__
-from skmlp.comparison import Contestant, MissingExtraError, command
+from skmlp.comparison import Contestant, MissingExtraError, command, plan
 
 
-class Interrupting(KNeighborsClassifier):
+class Interrupting(NearestMean):
+    """Ctrl-C in the second fold."""
+
+    fits = 0
+
     def fit(self, X, y):
         if len(X) > 12:  # more than in the warm-up
-            raise KeyboardInterrupt
+            type(self).fits += 1
+            if self.fits == 2:
+                raise KeyboardInterrupt
         return super().fit(X, y)
-
-
-class Failing(KNeighborsClassifier):
-    def fit(self, X, y):
-        raise ValueError("no luck")
-
-
-NEIGHBOURS = Contestant("neighbours", KNeighborsClassifier(), {"n_neighbors": [1, 15]})
-TREE = Contestant("tree", DecisionTreeClassifier(random_state=0), {"max_depth": [2, 5]})
 
 
 @pytest.fixture
 def contestants(monkeypatch):
     """Replace the contestants by cheap ones; the list can be changed by the test."""
     cheap = [NEIGHBOURS, TREE]
-    monkeypatch.setattr(command, "default_contestants", lambda random_state: cheap)
+    monkeypatch.setattr(plan, "default_contestants", lambda *args, **options: cheap)
     return cheap
 
 
@@ -48,7 +44,8 @@ def pets(tmp_path):
             "colour": generator.choice(["red", "blue"], 80),
             "weight": generator.normal(size=80),
             "kind": kind,
-            "rare": ["a"] * 77 + ["b"] * 3,
+            "rare": ["a"] * 79 + ["b"],
+            "same": 1,
         }
     )
     table.loc[3, "size"] = np.nan
@@ -58,95 +55,122 @@ def pets(tmp_path):
     return path
 
 
-def compare(*words, output):
-    return main(
-        ["compare", *map(str, words), "--folds", "3", "--n-jobs", "1", "--output", str(output)]
-    )
+def compare(*words):
+    return main(["compare", *map(str, words), "--folds", "3", "--n-jobs", "1"])
 
 
-def test_a_run_prints_a_table_and_names_its_files(contestants, tmp_path, capsys):
-    assert compare("circles", output=tmp_path / "out") == 0
+def test_a_run_prints_tables_and_names_its_files(contestants, tmp_path, capsys):
+    report, table = tmp_path / "out" / "report.html", tmp_path / "table.csv"
+    assert compare("circles", "wine", "--report", report, "--csv", table) == 0
     text = capsys.readouterr().out
-    assert "circles, 3 folds" in text
-    names = {"report.html", "results.csv", "folds.csv", "boundaries_circles.png"}
-    assert {path.name for path in (tmp_path / "out").iterdir()} == names
-    assert all(f"Wrote {tmp_path / 'out' / name}" in text for name in names)
-    results = pd.read_csv(tmp_path / "out" / "results.csv")
-    for row in results.itertuples():
+    for row in pd.read_csv(table).itertuples():
+        assert f"{row.data}, 3 folds" in text
         assert f"{row.accuracy:.3f} ± {row.accuracy_std:.3f}" in text
         assert row.accuracy > 0.8
+    assert text.rstrip().endswith(f"Wrote {report}")
+    assert "circles" in report.read_text(encoding="utf-8")
 
 
-def test_several_built_in_sets_can_be_named(contestants, tmp_path, capsys):
-    assert compare("breast-cancer", "circles", "circles", output=tmp_path) == 0
-    results = pd.read_csv(tmp_path / "results.csv")
-    assert results["dataset"].tolist() == ["breast_cancer"] * 2 + ["circles"] * 2
-
-
-def test_a_csv_with_text_missing_values_and_string_classes(contestants, pets, tmp_path, capsys):
-    assert compare("--data", pets, "--target", "kind", output=tmp_path) == 0
-    results = pd.read_csv(tmp_path / "results.csv")
-    assert (results["accuracy"] > 0.8).all()
-    assert not list(tmp_path.glob("*.png"))
-
-
-def test_a_csv_of_two_numbers_has_its_figure(contestants, pets, tmp_path, capsys):
-    plane = tmp_path / "plane.csv"
-    pd.read_csv(pets)[["size", "weight", "kind"]].to_csv(plane, index=False)
-    assert compare("--data", plane, "--target", "kind", output=tmp_path) == 0
-    assert (tmp_path / "boundaries_plane.csv.png").exists()
-
-
-def test_a_failed_contestant_is_a_row_and_an_exit_code(contestants, tmp_path, capsys):
-    contestants.insert(0, Contestant("broken", Failing(), {"n_neighbors": [1]}))
-    assert compare("circles", output=tmp_path) == 1
-    text = capsys.readouterr().out
-    assert "broken failed on fold 1: ValueError: no luck" in text
-    assert pd.read_csv(tmp_path / "results.csv")["accuracy"].notna().tolist() == [0, 1, 1]
-
-
-def test_an_interrupt_prints_what_is_finished(contestants, tmp_path, capsys):
-    contestants[1] = Contestant("slow", Interrupting(), {"n_neighbors": [1]})
-    assert compare("circles", output=tmp_path) == 130
-    shown = capsys.readouterr()
-    assert "partial: 1 of 2 contestants finished" in shown.out
-    assert "neighbours" in shown.out
-    assert "slow" not in shown.out
-    assert "no files were written" in shown.err
+def test_without_a_report_nothing_is_written(contestants, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert compare("circles") == 0
     assert not list(tmp_path.iterdir())
 
 
+def test_a_csv_with_text_missing_values_and_string_classes(contestants, pets, capsys):
+    assert compare(pets, "--target", "kind") == 0
+    assert "pets.csv.gz, 3 folds" in capsys.readouterr().out
+
+
+def test_parquet_regression_and_scores_of_ones_choice(contestants, pets, tmp_path, capsys):
+    from sklearn.tree import DecisionTreeRegressor
+
+    contestants[:] = [Contestant("tree", DecisionTreeRegressor(random_state=0))]
+    path = tmp_path / "pets.parquet"
+    pd.read_csv(pets).to_parquet(path)
+    words = ["--target", "weight", "--task", "regression"]
+    assert compare(path, *words, "--scoring", "neg_mean_absolute_error,r2") == 0
+    text = capsys.readouterr().out
+    assert text.index("neg_mean_absolute_error") < text.index("r2")
+
+
+def test_quick_is_passed_on(contestants, monkeypatch, capsys):
+    asked = {}
+
+    def chosen(*args, **options):
+        asked.update(options)
+        return contestants
+
+    monkeypatch.setattr(plan, "default_contestants", chosen)
+    assert main(["compare", "iris", "--quick", "--n-jobs", "1"]) == 0
+    assert asked["quick"] is True
+    assert "iris, 3 folds" in capsys.readouterr().out
+
+
+def test_a_failed_contestant_is_a_row_and_an_exit_code(contestants, capsys):
+    contestants.insert(0, Contestant("broken", Failing()))
+    assert compare("circles") == 1
+    text = " ".join(capsys.readouterr().out.split())
+    assert "broken: failed on 3 of 3 folds; fold 1: RuntimeError: no luck [here]" in text
+
+
+def test_an_interrupt_prints_and_writes_what_is_finished(contestants, tmp_path, capsys):
+    Interrupting.fits = 0
+    contestants[1] = Contestant("slow", Interrupting())
+    report = tmp_path / "report.html"
+    assert compare("circles", "wine", "--report", report) == 130
+    shown = capsys.readouterr()
+    assert "Interrupted" in shown.err
+    assert "circles, 3 folds (partial)" in shown.out
+    assert "Partial: 3 of 6 folds of contestants" in shown.out
+    assert "wine, 3 folds" not in shown.out
+    assert "partial" in report.read_text(encoding="utf-8")
+
+
+def test_an_interrupt_before_anything_is_finished_says_so(contestants, capsys):
+    Interrupting.fits = 1
+    contestants[:] = [Contestant("slow", Interrupting())]
+    assert compare("circles") == 130
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "Interrupted before anything was finished" in shown.err
+
+
 BAD_INPUT = {
-    "unknown set": (["iris"], "'iris'.*circles, breast_cancer, digits"),
-    "missing file": (["--data", "nowhere.csv", "--target", "t"], r"nowhere\.csv"),
-    "no target": (["--data", "PETS"], "--target.*size, colour, weight, kind"),
-    "wrong target": (["--data", "PETS", "--target", "sort"], "'sort'.*size, colour"),
-    "rare class": (["--data", "PETS", "--target", "rare"], "'b'.*only 3 rows"),
-    "continuous": (["--data", "PETS", "--target", "weight"], "continuous"),
-    "missing values": (["--data", "PETS", "--target", "colour"], "missing in 1 of 80"),
-    "target alone": (["--target", "kind"], "add --data"),
-    "one fold": (["circles", "--folds", "1"], "folds=1"),
+    "unknown set": (["roses"], "'roses'.*circles, moons"),
+    "missing file": (["nowhere.csv", "--target", "t"], r"nowhere\.csv"),
+    "other file": (["FOLDER/notes.txt"], r"neither a \.csv nor a \.parquet"),
+    "no target": (["PETS"], "--target.*size, colour, weight, kind"),
+    "wrong target": (["PETS", "--target", "sort"], "'sort'.*size, colour"),
+    "constant": (["PETS", "--target", "same"], "'same' is 1 in every row"),
+    "rare class": (["PETS", "--target", "rare"], "'b'.*only 1 row"),
+    "text": (["PETS", "--target", "kind", "--task", "regression"], "regression predicts numbers"),
+    "missing values": (["PETS", "--target", "colour"], "missing in 1 of 80"),
+    "target alone": (["circles", "--target", "kind"], "--target names a column"),
+    "one fold": (["circles", "--folds", "1"], "cv=1"),
+    "many folds": (["iris", "--folds", "99"], "only 50 rows, too few for 99 folds"),
     "no jobs": (["circles", "--n-jobs", "0"], "n_jobs=0"),
-    "no folder": (["circles", "--output", "PETS"], "Cannot write.*--output"),
+    "scoring": (["circles", "--scoring", "speed"], "'speed'"),
+    "no folder": (["circles", "--report", "PETS/r.html"], "Cannot write.*--report"),
+    "folder": (["circles", "--report", "FOLDER"], "it is a folder.*--report"),
 }
 
 
 @pytest.mark.parametrize("case", BAD_INPUT)
 def test_bad_input_is_one_line_and_exit_code_two(contestants, pets, capsys, tmp_path, case):
     words, expected = BAD_INPUT[case]
-    words = [str(pets) if word == "PETS" else word for word in words]
-    if "--output" not in words:
-        words += ["--output", str(tmp_path / "out")]
+    (tmp_path / "notes.txt").write_text("x")
+    places = {"PETS": str(pets), "FOLDER": str(tmp_path)}
+    words = [re.sub("PETS|FOLDER", lambda found: places[found.group()], word) for word in words]
     assert main(["compare", *words]) == 2
     shown = capsys.readouterr()
     assert shown.out == ""
     [line] = shown.err.splitlines()
     assert line.startswith("skmlp compare: ")
     assert re.search(expected, line)
-    assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("words", [[], ["compare", "--folds", "many"], ["dance"]])
+@pytest.mark.parametrize("words", [[], ["compare"], ["compare", "iris", "--folds", "x"], ["dance"]])
 def test_a_wrong_command_line_is_one_line_too(words, capsys):
     with pytest.raises(SystemExit) as caught:
         main(words)
@@ -154,12 +178,12 @@ def test_a_wrong_command_line_is_one_line_too(words, capsys):
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-def test_a_missing_extra_is_named_before_any_work(contestants, monkeypatch, capsys, tmp_path):
+def test_a_missing_extra_is_named_before_any_work(contestants, monkeypatch, capsys):
     def missing(name):
         raise MissingExtraError(f'needs {name}: pip install "skmlp[compare]"')
 
     monkeypatch.setattr(command, "import_extra", missing)
-    assert compare("circles", output=tmp_path) == 2
+    assert compare("circles") == 2
     assert "skmlp[compare]" in capsys.readouterr().err
 
 
@@ -172,8 +196,9 @@ def test_version(capsys):
 
 def test_the_command_starts_without_the_optional_packages_and_without_torch():
     code = (
-        "import sys; sys.modules.update(dict.fromkeys(['rich', 'jinja2', 'matplotlib'])); "
-        "from skmlp.__main__ import main; code = main(['compare', 'circles']); "
+        "import sys; sys.modules.update(dict.fromkeys(['jinja2', 'matplotlib'])); "
+        "from skmlp.__main__ import main; "
+        "code = main(['compare', 'circles', '--report', 'r.html']); "
         "sys.exit('torch' if 'torch' in sys.modules else code)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

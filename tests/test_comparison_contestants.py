@@ -1,79 +1,95 @@
 import numpy as np
-import pandas as pd
 import pytest
-from sklearn.base import clone
-from sklearn.model_selection import ParameterGrid
-from sklearn.neural_network import MLPClassifier as SklearnMLP
-from sklearn.svm import SVC
+from comparison_helpers import NEIGHBOURS, numbered
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.svm import SVC, SVR
 
-from skmlp.comparison import Contestant, default_contestants, make_preprocessing
+from skmlp.comparison import Contestant, InputError, format_parameters, make_dataset
+from skmlp.comparison.contestants import as_contestants, calibrated, parts, takes_weights
 
-
-def test_the_contestants_are_the_mlp_and_four_kernels():
-    contestants = default_contestants(random_state=3)
-    kernels = [contestant.estimator.kernel for contestant in contestants[1:]]
-    assert contestants[0].name == "MLP"
-    assert contestants[0].estimator.random_state == 3
-    assert kernels == ["linear", "rbf", "poly", "sigmoid"]
-    assert contestants[3].estimator.degree == 2
-
-
-def test_all_have_the_same_number_of_candidates():
-    assert {contestant.candidates for contestant in default_contestants()} == {12}
+DATASET = numbered()
+WEIGHTED = numbered(sample_weight=np.ones(60))
+NUMBERS = make_dataset(np.arange(40.0).reshape(20, 2), np.linspace(0.5, 9, 20))
 
 
-def test_every_candidate_is_a_setting_of_its_estimator():
-    for contestant in default_contestants():
-        for candidate in ParameterGrid(contestant.grid):
-            assert clone(contestant.estimator).set_params(**candidate)
+def test_a_dict_gives_names_and_maybe_grids():
+    plain, tuned, ready = as_contestants(
+        {"plain": SVC(), "tuned": (SVC(), {"C": [1, 10]}), "ready": NEIGHBOURS}, DATASET
+    )
+    assert (plain.name, plain.candidates, plain.settings) == ("plain", 1, [{}])
+    assert tuned.settings == [{"C": 1}, {"C": 10}]
+    assert (ready.name, ready.grid) == ("ready", NEIGHBOURS.grid)
 
 
-def test_the_size_of_an_mlp_is_its_number_of_parameters():
-    mlp = Contestant("MLP", SklearnMLP(), {}, ("coefs_", "intercepts_"))
-    X, y = np.random.default_rng(0).normal(size=(30, 4)), np.arange(30) % 3
-    fitted = SklearnMLP((5,), tol=1.0, random_state=0).fit(X, y)
-    assert mlp.size(fitted) == (4 + 1) * 5 + (5 + 1) * 3
+def test_a_grid_may_be_a_list_of_grids():
+    grid = [{"kernel": ["linear"]}, {"kernel": ["rbf"], "gamma": [0.1, 1]}]
+    assert Contestant("svc", SVC(), grid).candidates == 3
 
 
-def test_the_size_of_an_svc_is_what_it_stores():
-    svc = default_contestants()[1]
-    X, y = np.random.default_rng(0).normal(size=(30, 4)), np.arange(30) % 2
-    fitted = SVC(kernel="linear", random_state=0).fit(X, y)
-    vectors = fitted.n_support_.sum()
-    assert svc.size(fitted) == vectors * 4 + vectors + 1
+def test_a_search_is_an_estimator_like_any_other():
+    [search] = as_contestants({"own": GridSearchCV(SVC(), {"C": [1]})}, DATASET)
+    assert search.candidates == 1
 
 
-def test_numbers_are_filled_with_the_median_and_standardized():
-    X = pd.DataFrame({"a": [0.0, 2.0, np.nan, 4.0], "b": [1.0, 1.0, 1.0, 1.0]})
-    made = make_preprocessing(X).fit_transform(X)
-    np.testing.assert_allclose(made[:, 0], np.array([-2, 0, 0, 2]) / np.sqrt(2))
-    np.testing.assert_allclose(made[:, 1], 0)
+def test_building_leaves_the_estimator_alone():
+    built = NEIGHBOURS.build(n_neighbors=3)
+    assert built.n_neighbors == 3
+    assert NEIGHBOURS.estimator.n_neighbors == 5
 
 
-def test_text_becomes_one_column_a_category_and_the_unknown_is_zero():
-    X = pd.DataFrame({"n": [0.0, 1.0, 2.0], "c": pd.Series(["x", np.nan, "x"], dtype=object)})
-    preprocessing = make_preprocessing(X).fit(X)
-    new = pd.DataFrame({"n": [1.0], "c": pd.Series(["never seen"], dtype=object)})
-    np.testing.assert_array_equal(preprocessing.transform(X)[:, 1:], [[1], [1], [1]])
-    np.testing.assert_array_equal(preprocessing.transform(new), [[0, 0]])
+BAD = {
+    "no dict": (SVC(), DATASET, "expected a dict"),
+    "none": ({}, DATASET, "empty"),
+    "class": ({"svc": SVC}, DATASET, "'svc' is <class.*not a class"),
+    "regressor": ({"svr": SVR()}, DATASET, "'svr' is no classifier"),
+    "classifier": ({"svc": SVC()}, NUMBERS, "'svc' is no regressor"),
+    "parameter": ({"svc": (SVC(), {"c": [1]})}, DATASET, "'c', which is no parameter of SVC: C,"),
+    "grid": ({"svc": (SVC(), {"C": 1})}, DATASET, "grid of 'svc' is none"),
+    "twice": ([NEIGHBOURS, NEIGHBOURS], DATASET, "Two contestants are called 'neighbours'"),
+    "weights": ({"knn": KNeighborsClassifier()}, WEIGHTED, "'knn' takes no sample_weight"),
+}
 
 
-def test_a_column_empty_in_a_training_fold_is_no_trouble():
-    X = pd.DataFrame({"n": [np.nan] * 3, "c": pd.Series([np.nan] * 3, dtype=object)})
-    assert np.isfinite(make_preprocessing(X).fit_transform(X)).all()
+@pytest.mark.parametrize("case", BAD)
+def test_what_cannot_compete_is_refused(case):
+    estimators, dataset, words = BAD[case]
+    with pytest.raises(InputError, match=words):
+        as_contestants(estimators, dataset)
 
 
-def test_a_column_of_names_does_not_fill_the_memory():
-    X = pd.DataFrame({"name": pd.Series([f"person {i}" for i in range(2000)], dtype=object)})
-    assert make_preprocessing(X).fit_transform(X).shape == (2000, 100)
+@pytest.mark.parametrize(
+    ("estimator", "takes"),
+    [
+        (SVC(), True),
+        (TransformedTargetRegressor(SVR()), True),
+        (TransformedTargetRegressor(LinearRegression()), True),
+        (KNeighborsClassifier(), False),
+        (make_pipeline(SVC()), False),
+    ],
+)
+def test_who_takes_weights(estimator, takes):
+    assert takes_weights(estimator) == takes
 
 
-@pytest.mark.parametrize("contestant", default_contestants(), ids=lambda c: c.name)
-def test_every_contestant_learns_two_clouds(contestant):
-    generator = np.random.default_rng(0)
-    y = np.arange(80) % 2
-    X = generator.normal(size=(80, 2)) + 4 * np.eye(2)[y]
-    model = clone(contestant.estimator)
-    if model.random_state is None:
-        model.set_params(random_state=0)  # libsvm draws a seed from the global generator
-    assert model.fit(X, y).score(X, y) > 0.95
+def test_probabilities_come_from_calibration_where_there_are_none():
+    knn = KNeighborsClassifier()
+    assert calibrated(knn, 3) is knn
+    X = np.random.default_rng(0).normal(size=(60, 2)) + 2 * (np.arange(60) % 2)[:, None]
+    model = calibrated(SVC(random_state=0), 3).fit(X, np.arange(60) % 2)
+    assert model.ensemble is False
+    np.testing.assert_allclose(model.predict_proba(X).sum(axis=1), 1)
+
+
+def test_parts_are_found_however_deep():
+    svr = SVR()
+    held = make_pipeline(TransformedTargetRegressor(svr))
+    assert any(part is svr for part in parts(held))
+
+
+def test_parameters_are_written_by_their_last_name():
+    parameters = {"regressor__svm__C": 10, "hidden_layer_sizes": (32, 16)}
+    assert format_parameters(parameters) == "C=10, hidden_layer_sizes=(32,16)"

@@ -2,50 +2,38 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from comparison_helpers import Failing, NearestMean, plan_of
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
 
-from skmlp.comparison import (
-    Contestant,
-    Dataset,
-    Outcome,
-    StudySettings,
-    draw_boundaries,
-    load_dataset,
-    make_row,
-    plan_study,
-    run_study,
-    write_boundaries,
-)
-from skmlp.comparison.figure import _belief, _blend
+from skmlp.comparison import Contestant, compare_plan, load_dataset, make_dataset
+from skmlp.comparison.figure import _belief, _blend, draw_boundaries, write_boundaries
 
-SETTINGS = StudySettings(folds=3, inner_folds=2)
 CONTESTANTS = [
-    Contestant("neighbours", KNeighborsClassifier(), {"n_neighbors": [15]}),
-    Contestant("SVC", SVC(), {"C": [1]}),
-    Contestant("line", LogisticRegression(), {"C": [1]}),
-    Contestant("SVC linear", SVC(kernel="linear"), {"C": [1]}),
+    Contestant("neighbours", KNeighborsClassifier()),
+    Contestant("SVC", SVC()),
+    Contestant("line", LogisticRegression()),
+    Contestant("broken", Failing()),
 ]
 
 
 @pytest.fixture(scope="module")
-def study():
-    [plan] = plan_study([load_dataset("circles")], SETTINGS)
-    return plan, list(run_study([plan], CONTESTANTS, SETTINGS))
+def comparison():
+    return compare_plan(plan_of(load_dataset("circles"), *CONTESTANTS))
 
 
 @pytest.fixture(scope="module")
-def figure(study):
-    return draw_boundaries(*study)
+def figure(comparison):
+    return draw_boundaries(comparison)
 
 
-def test_one_panel_for_each_contestant_with_name_and_score(study, figure):
+def test_one_panel_for_each_contestant_with_name_and_score(comparison, figure):
     titles = [panel.get_title() for panel in figure.axes]
-    assert len(titles) == len(CONTESTANTS)
-    for title, outcome in zip(titles, study[1], strict=True):
-        assert outcome.contestant in title
-        assert f"{make_row(outcome).accuracy:.3f}" in title
+    assert titles[-1] == "broken   failed"
+    for title, (name, row) in zip(titles[:-1], comparison.table.iterrows(), strict=False):
+        assert name in title
+        assert f"{row['accuracy']:.3f}" in title
 
 
 def test_panels_share_their_limits_and_show_every_row(figure):
@@ -55,8 +43,8 @@ def test_panels_share_their_limits_and_show_every_row(figure):
         assert shown == 1000
 
 
-def test_the_file_is_a_png(study, tmp_path):
-    path = write_boundaries(*study, tmp_path / "figure.png")
+def test_the_file_is_a_png(comparison, tmp_path):
+    path = write_boundaries(comparison, tmp_path / "figure.png")
     assert path.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
 
 
@@ -64,15 +52,8 @@ def test_no_global_figure_is_left(figure):
     assert plt.get_fignums() == []
 
 
-def test_a_failed_contestant_has_a_panel_that_says_so(study):
-    plan, outcomes = study
-    failed = Outcome("circles", "broken", 1, (), "fold 1: ValueError: x")
-    figure = draw_boundaries(plan, [outcomes[0], failed])
-    assert figure.axes[-1].get_title() == "broken   failed"
-
-
 @pytest.mark.parametrize("n_classes", [2, 4])
-@pytest.mark.parametrize("model", [SVC(), LogisticRegression()])
+@pytest.mark.parametrize("model", [SVC(random_state=0), LogisticRegression(), NearestMean()])
 def test_belief_sums_to_one_and_leads_to_the_prediction(model, n_classes):
     generator = np.random.default_rng(0)
     y = np.arange(80) % n_classes
@@ -92,7 +73,6 @@ def test_three_classes_and_missing_values_can_be_drawn(tmp_path):
     y = np.arange(90) % 3
     X = np.random.default_rng(0).normal(size=(90, 2)) + 3 * y[:, None]
     X[0, 0] = np.nan
-    dataset = Dataset("three", pd.DataFrame(X, columns=["u", "v"]), y, ("a", "b", "c"), "")
-    [plan] = plan_study([dataset], SETTINGS)
-    outcomes = list(run_study([plan], CONTESTANTS[:2], SETTINGS))
-    assert write_boundaries(plan, outcomes, tmp_path / "three.png").stat().st_size > 10_000
+    dataset = make_dataset(pd.DataFrame(X, columns=["u", "v"]), np.array(list("abc"))[y])
+    comparison = compare_plan(plan_of(dataset, *CONTESTANTS[:2], preprocessing=None))
+    assert write_boundaries(comparison, tmp_path / "three.png").stat().st_size > 10_000

@@ -166,7 +166,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     See Also
     --------
     MLPRegressor : The same for regression.
-    sklearn.svm.SVC : Kernel classifier, for comparison (``python -m skmlp compare``).
+    sklearn.svm.SVC : Kernel classifier, for comparison (`skmlp.compare`).
 
     References
     ----------

@@ -1,52 +1,42 @@
-"""A tuned MLP beside tuned SVC kernels: same folds, same preprocessing, an honest table.
+"""Estimators side by side: same folds, same preprocessing, tuned inside, an honest table.
 
-Run it as ``python -m skmlp compare``, or from Python with the names below. It needs the
-``compare`` extra: ``pip install "skmlp[compare]"``.
+`compare` does it all; the other names are its parts. From the command line: ``skmlp compare``.
 """
 
-from .contestants import (
-    Contestant,
-    default_contestants,
-    format_parameters,
-    make_preprocessing,
-)
-from .datasets import Dataset, load_dataset, read_csv
+from .catalog import default_contestants
+from .contestants import Contestant, format_parameters
+from .dataset import Dataset, guess_task, make_dataset
+from .entry import compare, compare_plan
 from .environment import describe_environment
 from .errors import InputError, MissingExtraError
-from .figure import draw_boundaries, write_boundaries
-from .folds import Fold, Plan, make_folds, plan_study
-from .report import Report, Section, render_report, write_report
-from .settings import StudySettings
-from .study import FoldResult, Outcome, run_study
-from .tables import Row, make_row, print_table, write_tables
+from .files import read_file
+from .folds import Fold, make_folds
+from .named import load_dataset
+from .plan import Plan, make_plan
+from .preprocessing import make_preprocessing
+from .result import Comparison
+from .run import FoldResult, run_plan
 
 __all__ = [
+    "Comparison",
     "Contestant",
     "Dataset",
     "Fold",
     "FoldResult",
     "InputError",
     "MissingExtraError",
-    "Outcome",
     "Plan",
-    "Report",
-    "Row",
-    "Section",
-    "StudySettings",
+    "compare",
+    "compare_plan",
     "default_contestants",
     "describe_environment",
-    "draw_boundaries",
     "format_parameters",
+    "guess_task",
     "load_dataset",
+    "make_dataset",
     "make_folds",
+    "make_plan",
     "make_preprocessing",
-    "make_row",
-    "plan_study",
-    "print_table",
-    "read_csv",
-    "render_report",
-    "run_study",
-    "write_boundaries",
-    "write_report",
-    "write_tables",
+    "read_file",
+    "run_plan",
 ]

@@ -1,38 +1,36 @@
-"""The command line: ``python -m skmlp compare``."""
+"""The command line: ``skmlp compare``."""
+
+from __future__ import annotations
 
 import argparse
 import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
 from typing import Any, NoReturn
 
 import joblib
 
-from .contestants import Contestant, default_contestants
-from .datasets import BUILT_IN, Dataset, load_dataset, read_csv
+from .dataset import TASKS, Dataset
+from .entry import compare_plan
 from .errors import InputError, MissingExtraError, import_extra
-from .figure import write_boundaries
-from .folds import Plan, plan_study
+from .files import PARQUET, read_file
+from .named import NAMED, OPENML, load_dataset
+from .plan import Plan, make_plan
 from .progress import make_progress
-from .report import Report, Section, write_report
-from .settings import StudySettings
-from .study import Outcome, run_study
-from .tables import make_row, print_table, write_tables
+from .report import write_report
+from .result import Comparison
+from .terminal import print_comparison
 
 __all__ = ["OneLineParser", "add_compare_command"]
 
 EXIT_DONE, EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 0, 1, 2, 130
 
-# More processes than this gain little on twelve candidates, and each loads torch.
-MOST_JOBS = 8
+PARTIAL = "Interrupted: what is finished follows, marked as partial."
+NOTHING = "Interrupted before anything was finished."
 
-LEGEND = (
-    "accuracy: mean ± standard deviation over the outer test folds. tuning: one grid search. "
-    "fit: the chosen setting alone. predict: 1000 rows. size: numbers the model stores. "
-    "Parameters: the setting chosen most often."
-)
+# More processes than this gain little on twelve candidates, and each loads the libraries.
+MOST_JOBS = 8
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -48,15 +46,29 @@ def add_compare_command(commands: Any) -> None:
     parser = commands.add_parser(
         "compare",
         help="compare a tuned MLP with tuned SVC kernels",
-        description="Compare a tuned MLP with tuned SVC kernels: same folds, same preprocessing. "
-        "Writes report.html, results.csv, folds.csv and figures of the decision boundaries.",
+        description="Compare a tuned MLP with tuned SVC (or SVR) kernels: same folds, same "
+        "preprocessing, significance, time, memory and size.",
     )
     add = parser.add_argument
-    add("names", nargs="*", metavar="NAME", help=f"built-in data sets: {', '.join(BUILT_IN)}")
-    add("--data", metavar="FILE", help="your own data set, a .csv or .csv.gz file")
-    add("--target", metavar="COLUMN", help="the column of FILE to predict")
-    add("--output", metavar="DIR", default="results", help="where to write (default: results)")
-    add("--folds", type=int, default=5, metavar="N", help="outer folds (default: 5)")
+    add(
+        "data",
+        nargs="+",
+        metavar="DATA",
+        help=f"a .csv or .parquet file, openml:ID, or one of {', '.join(NAMED)}",
+    )
+    add("--target", metavar="COLUMN", help="the column to predict, for files and openml:ID")
+    add("--task", choices=TASKS, help="default: decided by the values of the target")
+    add(
+        "--scoring",
+        metavar="NAMES",
+        help="scores of scikit-learn, separated by commas; the first is tuned for "
+        "(default: accuracy or r2)",
+    )
+    add("--report", metavar="FILE", help="write tables, figures and settings as an HTML page")
+    add("--csv", metavar="FILE", help="write the table as CSV")
+    add("--quick", action="store_true", help="3 folds, half the settings, at most 2000 rows")
+    add("--intelex", action="store_true", help="use the SVC of scikit-learn-intelex")
+    add("--folds", type=int, metavar="N", help="outer folds (default: 5, or 3 with --quick)")
     add(
         "--n-jobs",
         type=int,
@@ -70,12 +82,11 @@ def add_compare_command(commands: Any) -> None:
 
 @dataclass(frozen=True)
 class Job:
-    """A comparison that is checked and ready to run."""
+    """Comparisons that are checked and ready to run, and the files to write."""
 
     plans: list[Plan]
-    contestants: list[Contestant]
-    settings: StudySettings
-    output: Path
+    report: Path | None
+    csv: Path | None
 
 
 def run_compare(arguments: argparse.Namespace) -> int:
@@ -85,103 +96,99 @@ def run_compare(arguments: argparse.Namespace) -> int:
     except (InputError, MissingExtraError) as error:
         print(f"skmlp compare: {error}", file=sys.stderr)
         return EXIT_BAD_INPUT
-    start = perf_counter()
-    outcomes, complete = _collect(job)
-    _print_results(job, outcomes)
-    if not complete:
-        total = len(job.plans) * len(job.contestants)
-        print(
-            f"Interrupted with {len(outcomes)} of {total} rows finished: no files were written.",
-            file=sys.stderr,
-        )
+    comparisons = _collect(job)
+    interrupted = len(comparisons) < len(job.plans) or any(one.partial for one in comparisons)
+    if interrupted:
+        print(PARTIAL if comparisons else NOTHING, file=sys.stderr)
+    console = import_extra("rich.console").Console(highlight=False)
+    for comparison in comparisons:
+        print_comparison(comparison, console)
+    if comparisons:
+        for path in _write(job, comparisons):
+            print(f"Wrote {path}")
+    if interrupted:
         return EXIT_INTERRUPTED
-    for path in _write_results(job, outcomes, perf_counter() - start):
-        print(f"Wrote {path}")
-    return EXIT_FAILED if any(outcome.error for outcome in outcomes) else EXIT_DONE
+    failed = any(result.error for one in comparisons for result in one.results)
+    return EXIT_FAILED if failed else EXIT_DONE
 
 
 def _prepare(arguments: argparse.Namespace) -> Job:
     """Find all that can be found wrong before the long run starts."""
-    for module in ("matplotlib", "rich", "jinja2"):
+    for module in ("rich", *(("matplotlib", "jinja2") if arguments.report else ())):
         import_extra(module)
-    settings = StudySettings(
-        folds=arguments.folds, random_state=arguments.random_state, n_jobs=arguments.n_jobs
+    datasets = [_load(name, arguments) for name in dict.fromkeys(arguments.data)]
+    return Job(
+        [_plan(dataset, arguments) for dataset in datasets],
+        _writable(arguments.report, "--report"),
+        _writable(arguments.csv, "--csv"),
     )
-    plans = plan_study(_choose_datasets(arguments), settings)
-    output = Path(arguments.output)
+
+
+def _load(name: str, arguments: argparse.Namespace) -> Dataset:
+    path = Path(name)
+    if path.suffix.lower() in (".csv", ".gz", ".zip", ".bz2", ".xz", ".zst", *PARQUET):
+        return read_file(path, arguments.target, arguments.task)
+    if path.is_file():
+        raise InputError(f"{name!r} is neither a .csv nor a .parquet file: rename or convert it.")
+    if arguments.target is not None and not name.lower().startswith(OPENML):
+        raise InputError(f"--target names a column of a file or of openml:ID, but got {name!r}.")
+    return load_dataset(name, arguments.target, arguments.task)
+
+
+def _plan(dataset: Dataset, arguments: argparse.Namespace) -> Plan:
+    scoring = arguments.scoring.split(",") if arguments.scoring else None
+    return make_plan(
+        dataset,
+        cv=arguments.folds,
+        scoring=scoring,
+        random_state=arguments.random_state,
+        n_jobs=arguments.n_jobs,
+        quick=arguments.quick,
+        intelex=arguments.intelex,
+    )
+
+
+def _writable(name: str | None, option: str) -> Path | None:
+    """A path in a folder that exists from now on."""
+    if name is None:
+        return None
+    path = Path(name)
     try:
-        output.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError(0, "it is a folder")
     except OSError as error:
         raise InputError(
-            f"Cannot write to {arguments.output!r} ({error.strerror}): choose another --output."
+            f"Cannot write to {name!r} ({error.strerror}): choose another {option}."
         ) from None
-    return Job(plans, default_contestants(arguments.random_state), settings, output)
+    return path
 
 
-def _choose_datasets(arguments: argparse.Namespace) -> list[Dataset]:
-    if arguments.target is not None and arguments.data is None:
-        raise InputError("--target names a column of your own file: add --data FILE.csv.")
-    chosen = [load_dataset(name) for name in arguments.names]
-    if arguments.data is not None:
-        chosen.append(read_csv(arguments.data, arguments.target))
-    chosen = chosen or [load_dataset(name) for name in BUILT_IN]
-    return list({dataset.name: dataset for dataset in chosen}.values())
+def _collect(job: Job) -> list[Comparison]:
+    """Run the plans; an interrupt keeps what is finished."""
+    comparisons: list[Comparison] = []
+    with make_progress(job.plans) as progress:
+        for plan in job.plans:
+            try:
+                comparisons.append(compare_plan(plan, progress))
+            except KeyboardInterrupt:
+                break
+            if comparisons[-1].partial:
+                break
+    return comparisons
 
 
-def _collect(job: Job) -> tuple[list[Outcome], bool]:
-    """Run the study; an interrupt keeps what is finished."""
-    outcomes: list[Outcome] = []
-    progress = make_progress(len(job.contestants), len(job.plans), job.settings.folds)
-    try:
-        with progress:
-            for outcome in run_study(job.plans, job.contestants, job.settings, progress):
-                outcomes.append(outcome)
-    except KeyboardInterrupt:
-        return outcomes, False
-    return outcomes, True
+def _write(job: Job, comparisons: list[Comparison]) -> list[Path]:
+    written = []
+    if job.csv:
+        _all_tables(comparisons).to_csv(job.csv, index=False)
+        written.append(job.csv)
+    if job.report:
+        command = shlex.join(["skmlp", *sys.argv[1:]])
+        written.append(write_report(comparisons, job.report, command))
+    return written
 
 
-def _of(plan: Plan, outcomes: list[Outcome]) -> list[Outcome]:
-    return [outcome for outcome in outcomes if outcome.dataset == plan.dataset.name]
-
-
-def _print_results(job: Job, outcomes: list[Outcome]) -> None:
-    console = import_extra("rich.console").Console(highlight=False)
-    for plan in job.plans:
-        rows = [make_row(outcome) for outcome in _of(plan, outcomes)]
-        if not rows:
-            continue
-        title = f"{plan.dataset.name}, {job.settings.folds} folds"
-        if len(rows) < len(job.contestants):
-            title += f" (partial: {len(rows)} of {len(job.contestants)} contestants finished)"
-        print_table(rows, title, console)
-    if outcomes:
-        console.print(LEGEND, end="\n\n")
-
-
-def _write_results(job: Job, outcomes: list[Outcome], seconds: float) -> list[Path]:
-    figures = {
-        plan.dataset.name: write_boundaries(
-            plan, _of(plan, outcomes), job.output / f"boundaries_{plan.dataset.name}.png"
-        )
-        for plan in job.plans
-        if plan.dataset.is_planar
-    }
-    sections = [
-        Section(
-            plan.dataset,
-            [make_row(outcome) for outcome in _of(plan, outcomes)],
-            figures.get(plan.dataset.name),
-        )
-        for plan in job.plans
-    ]
-    report = Report(sections, job.contestants, job.settings, _command_line(), seconds)
-    return [
-        write_report(report, job.output / "report.html"),
-        *write_tables(outcomes, job.output),
-        *figures.values(),
-    ]
-
-
-def _command_line() -> str:
-    return shlex.join(["python", "-m", "skmlp", *sys.argv[1:]])
+def _all_tables(comparisons: list[Comparison]) -> Any:
+    tables = [one.table.reset_index().assign(data=one.plan.dataset.name) for one in comparisons]
+    return import_extra("pandas").concat(tables)

@@ -1,44 +1,36 @@
-"""The contestants: one table of models, their grids and what they store."""
+"""A contestant: a model, and the settings it may choose from."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
-import pandas as pd
-from sklearn.base import BaseEstimator
-from sklearn.compose import make_column_transformer
-from sklearn.impute import SimpleImputer
+from sklearn.base import BaseEstimator, clone, is_classifier, is_regressor
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.model_selection import ParameterGrid
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
-from sklearn.svm import SVC
+from sklearn.utils.validation import has_fit_parameter
 
-__all__ = ["Contestant", "default_contestants", "format_parameters", "make_preprocessing"]
+from .dataset import Dataset
+from .errors import InputError
 
-# Beyond this many different values a text column is rather a name or a number than a category,
-# and one column for each would fill the memory.
-MOST_CATEGORIES = 100
+__all__ = ["Contestant", "as_contestants", "calibrated", "format_parameters", "parts"]
 
-# A kernel that does not suit the data can keep libsvm busy for hours. On the built-in data sets
-# no fit needs a tenth of this; a fit that reaches it is counted as not converged.
-SVC_ITERATIONS = 1_000_000
+Grid = Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Sequence[Any]]]
 
 
 @dataclass(frozen=True)
 class Contestant:
-    """A model, the settings it may choose from, and what it has to store to predict.
+    """A model and its grid.
 
     Parameters
     ----------
     name : str
         Shown in tables and figures.
     estimator : BaseEstimator
-        A classifier; it is cloned, never fitted itself.
-    grid : dict of str to list
-        Parameter names and the values to try.
-    stored : tuple of str
-        Fitted attributes whose numbers are counted as the size of the model.
+        It gets preprocessed rows; it is cloned, never fitted itself.
+    grid : dict of str to list, or list of such dicts
+        Parameter names and the values to try; empty: the estimator is taken as it is.
 
     Examples
     --------
@@ -50,114 +42,150 @@ class Contestant:
 
     name: str
     estimator: BaseEstimator
-    grid: Mapping[str, Sequence[Any]]
-    stored: tuple[str, ...] = ()
+    grid: Grid = field(default_factory=dict)
+
+    @property
+    def settings(self) -> list[dict[str, Any]]:
+        """The settings of the grid, in scikit-learn's order; one, empty, without a grid."""
+        return list(ParameterGrid(self.grid)) if self.grid else [{}]
 
     @property
     def candidates(self) -> int:
         """Number of settings in the grid."""
-        return len(ParameterGrid(dict(self.grid)))
+        return len(self.settings)
 
-    def size(self, fitted: BaseEstimator) -> int:
-        """Count the numbers that the fitted model stores."""
-        parts: list[Any] = []
-        for name in self.stored:
-            value = getattr(fitted, name)
-            parts.extend(value if isinstance(value, (list, tuple)) else [value])
-        return int(sum(np.size(part) for part in parts))
+    def untuned(self) -> Contestant:
+        """The same without its grid."""
+        return replace(self, grid={})
 
-
-SVC_STORED = ("support_vectors_", "dual_coef_", "intercept_")
+    def build(self, **parameters: Any) -> BaseEstimator:
+        """An unfitted clone of the estimator with these parameters."""
+        return clone(self.estimator).set_params(**parameters)
 
 
-def default_contestants(random_state: int = 0) -> list[Contestant]:
-    """Return the tuned MLP and the SVC kernels, twelve candidates each.
+def as_contestants(estimators: Any, dataset: Dataset) -> tuple[Contestant, ...]:
+    """Read what the caller gave as contestants, and check it against the data set.
 
-    Examples
-    --------
-    >>> from skmlp.comparison.contestants import _kernels
-    >>> {contestant.candidates for contestant in _kernels()}
-    {12}
+    Parameters
+    ----------
+    estimators : dict, or sequence of Contestant
+        A dict of names to estimators, or to pairs (estimator, grid).
+    dataset : Dataset
+
+    Raises
+    ------
+    InputError
+        If something is no estimator, of the other task, has an impossible grid, or does not take
+        sample weights when there are some.
     """
-    # Imported here: a comparison of other contestants, or an error message, needs no torch.
-    from .. import MLPClassifier
+    if isinstance(estimators, Mapping):
+        found = tuple(_from_entry(str(name), entry) for name, entry in estimators.items())
+    elif isinstance(estimators, Sequence) and all(isinstance(e, Contestant) for e in estimators):
+        found = tuple(estimators)
+    else:
+        raise InputError(
+            f"Got estimators={estimators!r}, but expected a dict of names to estimators or to "
+            "pairs (estimator, grid), or None for an MLP beside the SVC kernels."
+        )
+    if not found:
+        raise InputError("estimators is empty: give at least one, or None for the default ones.")
+    names = [contestant.name for contestant in found]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise InputError(f"Two contestants are called {min(twice)!r}: rename one of them.")
+    for contestant in found:
+        _check(contestant, dataset)
+    return found
 
-    mlp = Contestant(
-        "MLP",
-        MLPClassifier(learning_rate_init=0.01, random_state=random_state),
-        {
-            "hidden_layer_sizes": [(32,), (100,), (64, 64)],
-            "initialization": ["glorot_uniform", "he_normal"],
-            "alpha": [1e-4, 1e-1],
-        },
-        ("coefs_", "intercepts_"),
+
+def _from_entry(name: str, entry: Any) -> Contestant:
+    if isinstance(entry, Contestant):
+        return replace(entry, name=name)
+    estimator, grid = entry if isinstance(entry, tuple) and len(entry) == 2 else (entry, {})
+    return Contestant(name, estimator, grid)
+
+
+def _check(contestant: Contestant, dataset: Dataset) -> None:
+    name, estimator = contestant.name, contestant.estimator
+    if isinstance(estimator, type) or not hasattr(estimator, "fit"):
+        raise InputError(
+            f"{name!r} is {estimator!r}, but expected an estimator of scikit-learn's interface: "
+            "an object with fit and predict, not a class."
+        )
+    right, wrong = (
+        (is_classifier, is_regressor) if dataset.classes else (is_regressor, is_classifier)
     )
-    return [mlp, *_kernels()]
+    if wrong(estimator) and not right(estimator):
+        raise InputError(
+            f"{name!r} is no {'classifier' if dataset.classes else 'regressor'}, but the task is "
+            f"{dataset.task}: choose another estimator, or give the task."
+        )
+    _check_grid(contestant)
+    if dataset.sample_weight is not None and not takes_weights(estimator):
+        raise InputError(
+            f"{name!r} takes no sample_weight in fit: leave it out, or compare without weights."
+        )
 
 
-def _kernels() -> list[Contestant]:
-    def svc(name: str, grid: dict[str, list[Any]], **fixed: Any) -> Contestant:
-        return Contestant(name, SVC(max_iter=SVC_ITERATIONS, **fixed), grid, SVC_STORED)
-
-    some = [0.1, 1, 10]
-    return [
-        svc(
-            "SVC linear",
-            {"C": [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300]},
-            kernel="linear",
-        ),
-        svc("SVC rbf", {"C": [*some, 100], "gamma": ["scale", 0.01, 0.1]}, kernel="rbf"),
-        svc(
-            "SVC poly 2",
-            {"C": some, "gamma": ["scale", 0.1], "coef0": [0, 1]},
-            kernel="poly",
-            degree=2,
-        ),
-        svc(
-            "SVC sigmoid",
-            {"C": some, "gamma": ["scale", 0.01], "coef0": [0, -1]},
-            kernel="sigmoid",
-        ),
-    ]
+def _check_grid(contestant: Contestant) -> None:
+    try:
+        settings = contestant.settings
+    except (TypeError, ValueError) as error:
+        raise InputError(f"The grid of {contestant.name!r} is none: {error}") from error
+    known = contestant.estimator.get_params()
+    for name in {name for setting in settings for name in setting}:
+        if name.split("__")[0] not in known:
+            raise InputError(
+                f"The grid of {contestant.name!r} names {name!r}, which is no parameter of "
+                f"{type(contestant.estimator).__name__}: "
+                f"{', '.join(p for p in known if '__' not in p)}."
+            )
 
 
-def make_preprocessing(X: pd.DataFrame) -> BaseEstimator:
-    """Build the preprocessing that every contestant shares.
+def takes_weights(estimator: BaseEstimator) -> bool:
+    """Whether ``fit`` takes sample weights; a meta-estimator does if what it holds does."""
+    if hasattr(estimator, "steps"):
+        return False  # a pipeline wants them under a step's name
+    inner = getattr(estimator, "regressor", None) or getattr(estimator, "estimator", None)
+    if inner is not None and hasattr(inner, "fit"):
+        return takes_weights(inner)
+    return has_fit_parameter(estimator, "sample_weight")
 
-    Numbers: missing values become the median, then zero mean and unit variance. Text: missing
-    values become the most frequent one, then one column per category (the 100 most frequent ones;
-    the others share a column). A category never seen in training is all zeros.
 
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from skmlp.comparison import make_preprocessing
-    >>> X = pd.DataFrame({"size": [1.0, None, 3.0], "colour": ["red", "blue", "red"]})
-    >>> make_preprocessing(X).fit_transform(X).shape
-    (3, 3)
+def calibrated(estimator: BaseEstimator, folds: int) -> BaseEstimator:
+    """The estimator with probabilities: itself where it has them, else calibrated.
+
+    Platt's sigmoid on the decision values of all training rows, each from a fold that did not see
+    it (``ensemble=False``): what ``SVC(probability=True)`` was, which scikit-learn 1.9 deprecates.
     """
-    numbers = make_pipeline(
-        SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler()
-    )
-    text = X.select_dtypes(exclude="number").columns
-    if len(text) == 0:
-        return numbers
-    categories = make_pipeline(
-        SimpleImputer(strategy="most_frequent", keep_empty_features=True),
-        OneHotEncoder(handle_unknown="ignore", max_categories=MOST_CATEGORIES, sparse_output=False),
-    )
-    return make_column_transformer(
-        (numbers, list(X.columns.difference(text, sort=False))), (categories, list(text))
-    )
+    if hasattr(estimator, "predict_proba"):
+        return estimator
+    return CalibratedClassifierCV(estimator, ensemble=False, cv=folds)
+
+
+def parts(estimator: Any) -> Iterator[Any]:
+    """An estimator and the estimators among its parameters, however deep."""
+    yield estimator
+    if hasattr(estimator, "get_params"):
+        for value in estimator.get_params(deep=True).values():
+            if isinstance(value, BaseEstimator):
+                yield value
 
 
 def format_parameters(parameters: Mapping[str, Any]) -> str:
-    """Write parameters as in a call.
+    """Write parameters as in a call, by the last part of their names.
 
     Examples
     --------
     >>> from skmlp.comparison import format_parameters
-    >>> format_parameters({"C": 10, "gamma": "scale"})
+    >>> format_parameters({"regressor__C": 10, "regressor__gamma": "scale"})
     'C=10, gamma=scale'
     """
-    return ", ".join(f"{name}={value}" for name, value in parameters.items())
+    return ", ".join(
+        f"{name.rpartition('__')[2]}={_plain(value)}" for name, value in parameters.items()
+    )
+
+
+def _plain(value: Any) -> str:
+    """A value without spaces, so that commas between parameters stand out."""
+    return str(value).replace(", ", ",") if isinstance(value, tuple) else str(value)

@@ -1,16 +1,19 @@
 """Decision boundaries of the contestants, side by side on the same axes."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from .errors import import_extra
-from .folds import Plan
-from .study import Outcome
-from .tables import make_row
+from .plan import Plan
+
+if TYPE_CHECKING:
+    from .result import Comparison
 
 __all__ = ["draw_boundaries", "write_boundaries"]
 
@@ -20,13 +23,13 @@ GRID_STEPS = 300
 PANELS_PER_LINE = 3
 
 
-def write_boundaries(plan: Plan, outcomes: list[Outcome], path: Path) -> Path:
+def write_boundaries(comparison: Comparison, path: Path) -> Path:
     """Draw the boundaries and save them as a PNG file."""
-    draw_boundaries(plan, outcomes).savefig(path, dpi=130)
+    draw_boundaries(comparison).savefig(path, dpi=130)
     return path
 
 
-def draw_boundaries(plan: Plan, outcomes: list[Outcome]) -> Any:
+def draw_boundaries(comparison: Comparison) -> Any:
     """Draw each contestant's regions and the rows, one panel per contestant.
 
     The models are those of the first outer fold. Colour tells the class, its strength how sure
@@ -35,37 +38,38 @@ def draw_boundaries(plan: Plan, outcomes: list[Outcome]) -> Any:
 
     Parameters
     ----------
-    plan : Plan
-        A data set of two numeric features, and its folds.
-    outcomes : list of Outcome
-        The contestants on this data set.
+    comparison : Comparison
+        On a data set of two numeric features, with classes.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
     # Figure, not pyplot: no display is needed and no global state is touched.
-    lines = -(-len(outcomes) // PANELS_PER_LINE)
-    columns = min(len(outcomes), PANELS_PER_LINE)
+    plan, table = comparison.plan, comparison.table
+    lines = -(-len(table) // PANELS_PER_LINE)
+    columns = min(len(table), PANELS_PER_LINE)
     figure = import_extra("matplotlib.figure").Figure(
         figsize=(3.6 * columns, 3.7 * lines + 0.9), layout="constrained"
     )
     panels = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).ravel()
-    for panel, outcome in zip(panels, outcomes, strict=False):
-        _draw_panel(panel, plan, outcome)
-    _finish_axes(panels, plan, len(outcomes), columns)
-    figure.suptitle(f"{plan.dataset.name}: decision boundaries, with accuracy over the outer folds")
+    for panel, name in zip(panels, table.index, strict=False):
+        _draw_panel(panel, comparison, name)
+    _finish_axes(panels, plan, len(table), columns)
+    metric = plan.metrics[0].name
+    figure.suptitle(f"{plan.dataset.name}: decision boundaries, with {metric} over the outer folds")
     _draw_legend(figure, plan)
     return figure
 
 
-def _draw_panel(panel: Any, plan: Plan, outcome: Outcome) -> None:
-    row = make_row(outcome)
-    score = "failed" if row.error else f"{row.accuracy:.3f} ± {row.accuracy_std:.3f}"
-    panel.set_title(f"{outcome.contestant}   {score}", fontsize=11)
-    if outcome.model is not None:
-        _shade(panel, plan, outcome.model)
-    _scatter(panel, plan)
+def _draw_panel(panel: Any, comparison: Comparison, name: str) -> None:
+    row, metric = comparison.table.loc[name], comparison.plan.metrics[0].name
+    score = "failed" if row["error"] else f"{row[metric]:.3f} ± {row[f'{metric}_std']:.3f}"
+    panel.set_title(f"{name}   {score}", fontsize=11)
+    models = comparison.models[name]
+    if models:
+        _shade(panel, comparison.plan, models[0])
+    _scatter(panel, comparison.plan)
 
 
 def _shade(panel: Any, plan: Plan, model: Pipeline) -> None:
@@ -96,6 +100,8 @@ def _belief(model: Pipeline, points: pd.DataFrame) -> np.ndarray:
     """Return what the model thinks of each class: shape (points, classes), rows sum to one."""
     if hasattr(model, "predict_proba"):
         return np.asarray(model.predict_proba(points))
+    if not hasattr(model, "decision_function"):
+        return (np.asarray(model.predict(points))[:, None] == model.classes_).astype(float)
     decision = np.asarray(model.decision_function(points))
     if decision.ndim == 1:
         decision = np.stack([-decision / 2, decision / 2], axis=1)
@@ -118,7 +124,7 @@ def _colours(n_classes: int) -> np.ndarray:
 
 
 def _scatter(panel: Any, plan: Plan) -> None:
-    values, y = plan.dataset.X.to_numpy(), plan.dataset.y
+    values, y = plan.dataset.X.to_numpy(), plan.dataset.codes
     colours = _colours(len(plan.dataset.classes))[y]
     train, test = plan.folds[0].train, plan.folds[0].test
     panel.scatter(*values[train].T, c=colours[train], s=5, alpha=0.6, linewidths=0)
