@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextvars
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -145,7 +145,7 @@ class WarningsState:
 
 def run_together(
     calls: Sequence[Callable[[], Any]], admit: Callable[[Sequence[TrainingTask]], bool]
-) -> Iterator[Member]:
+) -> Generator[Member]:
     """Run calls as members of one meeting, wave after wave; yield each member when it has ended.
 
     Parameters

@@ -1,0 +1,209 @@
+"""The workers of the active Dask client."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections import defaultdict
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
+from typing import ClassVar
+from urllib.parse import urlsplit
+
+import distributed
+import numpy as np
+
+from .._meeting import Cancelled
+from .engine import Engine, WorkersLost
+from .worker import Share, run_share
+
+# Seconds to wait for a first worker, as in joblib's own Dask backend.
+_WAIT_FOR_WORKERS = 10
+# Seconds between looks of a running share at whether somebody still wants it.
+_WATCH_EVERY = 0.2
+
+
+class DaskEngine(Engine):
+    """One share per worker of the cluster; its large arrays are scattered to all workers once.
+
+    Dask itself runs a share again, elsewhere, when its worker dies.
+
+    Raises
+    ------
+    ValueError
+        If there is no active client.
+    """
+
+    name: ClassVar[str] = "dask"
+
+    def __init__(self) -> None:
+        try:
+            self.client = distributed.get_client()
+        except ValueError as error:
+            raise ValueError(
+                "fused(engine='dask') found no Dask client. Make one first: "
+                "client = distributed.Client() starts workers on this machine, "
+                "distributed.Client('address:8786') connects to a cluster."
+            ) from error
+        self._scattered: dict[str, distributed.Future] = {}
+
+    def n_workers(self, *, on_gpu: bool = False) -> int:
+        return len(self._workers())
+
+    def has_gpus(self) -> bool:
+        return False  # the number of workers is the cluster's, with GPUs or without
+
+    def close(self) -> None:
+        self._scattered = {}
+
+    def run(
+        self, shares: Mapping[int, Share], arrays: Mapping[str, np.ndarray]
+    ) -> Generator[tuple[int, list[bytes]]]:
+        places = self._submit(shares, self._scatter(arrays))
+        try:
+            with other_tasks_may_run():
+                for future in distributed.as_completed(list(places)):
+                    yield places[future], result_of(future)
+        finally:
+            self.client.cancel([future for future in places if not future.done()])
+
+    def _workers(self) -> list[str]:
+        """Addresses, in a fixed order."""
+        if not self.client.nthreads():
+            try:
+                self.client.wait_for_workers(1, timeout=_WAIT_FOR_WORKERS)
+            except TimeoutError as error:
+                raise ValueError(
+                    f"fused(engine='dask'): the cluster of {self.client!r} has no worker, and "
+                    f"none came within {_WAIT_FOR_WORKERS} seconds. Start workers, or scale the "
+                    "cluster up."
+                ) from error
+        return sorted(self.client.nthreads())
+
+    def _scatter(self, arrays: Mapping[str, np.ndarray]) -> dict[str, distributed.Future]:
+        """Futures of the arrays; those of the last search that this one needs stay as they are."""
+        usable = {
+            t: f for t, f in self._scattered.items() if t in arrays and f.status == "finished"
+        }
+        new = [token for token in arrays if token not in usable]
+        if new:
+            # hash=False: the names that contents give would outlive a worker that has died
+            futures = self.client.scatter([arrays[t] for t in new], broadcast=True, hash=False)
+            usable.update(zip(new, futures, strict=True))
+        self._scattered = usable
+        return usable
+
+    def _submit(
+        self, shares: Mapping[int, Share], arrays: Mapping[str, distributed.Future]
+    ) -> dict[distributed.Future, int]:
+        workers = self._workers()
+        ranks = ranks_on_host(workers)
+        places = {}
+        for place, share in shares.items():
+            worker = workers[place % len(workers)]
+            future = self.client.submit(
+                run_here,
+                replace(share, rank=ranks[worker]),
+                {token: arrays[token] for token in share.tokens},
+                workers=[worker],
+                allow_other_workers=True,  # should that one die
+                pure=False,
+            )
+            places[future] = place
+        return places
+
+
+def ranks_on_host(workers: list[str]) -> dict[str, int]:
+    """Each worker's number among the workers of its host.
+
+    Examples
+    --------
+    >>> ranks_on_host(["tcp://a:1", "tcp://a:2", "tcp://b:1"])
+    {'tcp://a:1': 0, 'tcp://a:2': 1, 'tcp://b:1': 0}
+    """
+    seen: dict[str | None, int] = defaultdict(int)
+    ranks = {}
+    for worker in workers:
+        host = urlsplit(worker).hostname
+        ranks[worker] = seen[host]
+        seen[host] += 1
+    return ranks
+
+
+def result_of(future: distributed.Future) -> list[bytes]:
+    """What a share that has ended returned.
+
+    Raises
+    ------
+    WorkersLost
+        If its workers died as often as the scheduler allows, or took its data with them.
+    Exception
+        What the worker raised.
+    """
+    if future.status in ("cancelled", "lost"):
+        raise WorkersLost("the only worker that had the data died")
+    error = future.exception()
+    if isinstance(error, distributed.KilledWorker):
+        raise WorkersLost(str(error), again=False) from error
+    return future.result()
+
+
+def other_tasks_may_run() -> AbstractContextManager:
+    """Within it, this thread leaves its place to other tasks, if it is a task of a worker."""
+    try:
+        distributed.get_worker()
+    except ValueError:
+        return nullcontext()
+    return distributed.worker_client()
+
+
+# In a worker
+
+
+def run_here(share: Share, arrays: Mapping[str, np.ndarray]) -> list[bytes]:
+    """Run a share with as many threads of torch as this worker has of its own."""
+    worker = distributed.get_worker()
+    with torch_threads(worker.state.nthreads), stopped_when_cancelled(worker):
+        return run_share(share, arrays)
+
+
+@contextmanager
+def torch_threads(n_threads: int) -> Iterator[None]:
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(n_threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def stopped_when_cancelled(worker: distributed.Worker) -> Iterator[None]:
+    """Within it, `Cancelled` is raised in this thread when nobody wants its task any longer.
+
+    Dask itself lets a task that has begun run to its end.
+    """
+    key, thread, over = worker.get_current_task(), threading.get_ident(), threading.Event()
+
+    def watch() -> None:
+        while not over.wait(_WATCH_EVERY):
+            task = worker.state.tasks.get(key)
+            if task is None or task.state == "cancelled":
+                raise_in(thread, Cancelled)
+                return
+
+    watcher = threading.Thread(target=watch, name="skmlp-watcher", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
+
+
+def raise_in(thread: int, error: type[BaseException]) -> None:
+    """Raise an error in another thread, as soon as it runs Python code."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(error))
