@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import sys
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from typing import ClassVar
 from urllib.parse import urlsplit
@@ -15,19 +16,19 @@ import distributed
 import numpy as np
 
 from .._meeting import Cancelled
-from .engine import Engine, WorkersLost
+from .engine import MOST_ATTEMPTS, Engine, WorkersLost
 from .worker import Share, run_share
 
 # Seconds to wait for a first worker, as in joblib's own Dask backend.
 _WAIT_FOR_WORKERS = 10
+# Seconds between looks at which workers are there.
+_LOOK_EVERY = 0.5
 # Seconds between looks of a running share at whether somebody still wants it.
 _WATCH_EVERY = 0.2
 
 
 class DaskEngine(Engine):
     """One share per worker of the cluster; its large arrays are scattered to all workers once.
-
-    Dask itself runs a share again, elsewhere, when its worker dies.
 
     Raises
     ------
@@ -49,7 +50,7 @@ class DaskEngine(Engine):
         self._scattered: dict[str, distributed.Future] = {}
 
     def n_workers(self, *, on_gpu: bool = False) -> int:
-        return len(self._workers())
+        return len(self.workers())
 
     def has_gpus(self) -> bool:
         return False  # the number of workers is the cluster's, with GPUs or without
@@ -60,15 +61,19 @@ class DaskEngine(Engine):
     def run(
         self, shares: Mapping[int, Share], arrays: Mapping[str, np.ndarray]
     ) -> Generator[tuple[int, list[bytes]]]:
-        places = self._submit(shares, self._scatter(arrays))
+        futures = self._scatter(arrays)
+        running = _Running(self, futures)
+        for place, share in shares.items():
+            running.submit(place, share)
         try:
             with other_tasks_may_run():
-                for future in distributed.as_completed(list(places)):
-                    yield places[future], result_of(future)
+                while running.shares:
+                    yield from running.ended()
+                    running.move_orphans()
         finally:
-            self.client.cancel([future for future in places if not future.done()])
+            self.client.cancel(list(running.shares))
 
-    def _workers(self) -> list[str]:
+    def workers(self) -> list[str]:
         """Addresses, in a fixed order."""
         if not self.client.nthreads():
             try:
@@ -94,24 +99,58 @@ class DaskEngine(Engine):
         self._scattered = usable
         return usable
 
-    def _submit(
-        self, shares: Mapping[int, Share], arrays: Mapping[str, distributed.Future]
-    ) -> dict[distributed.Future, int]:
-        workers = self._workers()
-        ranks = ranks_on_host(workers)
-        places = {}
-        for place, share in shares.items():
-            worker = workers[place % len(workers)]
-            future = self.client.submit(
-                run_here,
-                replace(share, rank=ranks[worker]),
-                {token: arrays[token] for token in share.tokens},
-                workers=[worker],
-                allow_other_workers=True,  # should that one die
-                pure=False,
-            )
-            places[future] = place
-        return places
+
+class _Running:
+    """Shares that run, each on a worker of its own.
+
+    Left alone, Dask puts several on one worker while others are idle; and a task that prefers a
+    worker waits for ever when that one dies while there is no other. So each share is bound to a
+    worker, and bound to another one when its worker is gone.
+    """
+
+    def __init__(self, engine: DaskEngine, arrays: Mapping[str, distributed.Future]):
+        self.engine, self.arrays = engine, arrays
+        self.shares: dict[distributed.Future, tuple[int, Share, str]] = {}
+        self._attempts: Counter[int] = Counter()
+
+    def submit(self, place: int, share: Share) -> None:
+        """Run a share on the worker that has the fewest.
+
+        Raises
+        ------
+        WorkersLost
+            If its workers have died too often.
+        """
+        self._attempts[place] += 1
+        if self._attempts[place] > MOST_ATTEMPTS:
+            raise WorkersLost(f"{MOST_ATTEMPTS} workers, one after the other", again=False)
+        workers = self.engine.workers()
+        load = Counter(worker for _, _, worker in self.shares.values())
+        worker = min(workers, key=lambda address: load[address])
+        future = self.engine.client.submit(
+            run_here,
+            replace(share, rank=ranks_on_host(workers)[worker]),
+            {token: self.arrays[token] for token in share.tokens},
+            workers=[worker],
+            pure=False,
+        )
+        self.shares[future] = place, share, worker
+
+    def ended(self) -> Iterator[tuple[int, list[bytes]]]:
+        """Wait a while, then yield the shares that have ended."""
+        with suppress(distributed.TimeoutError, distributed.CancelledError):
+            distributed.wait(list(self.shares), _LOOK_EVERY, return_when="FIRST_COMPLETED")
+        for future in [future for future in self.shares if future.done()]:
+            place, _, _ = self.shares.pop(future)
+            yield place, result_of(future)
+
+    def move_orphans(self) -> None:
+        """Submit again what was bound to a worker that is no longer there."""
+        alive = self.engine.client.nthreads()
+        orphans = [f for f, (_, _, worker) in self.shares.items() if worker not in alive]
+        self.engine.client.cancel(orphans)
+        for place, share, _ in [self.shares.pop(future) for future in orphans]:
+            self.submit(place, share)
 
 
 def ranks_on_host(workers: list[str]) -> dict[str, int]:
@@ -191,7 +230,8 @@ def stopped_when_cancelled(worker: distributed.Worker) -> Iterator[None]:
     def watch() -> None:
         while not over.wait(_WATCH_EVERY):
             task = worker.state.tasks.get(key)
-            if task is None or task.state == "cancelled":
+            unwanted = task is None or task.state == "cancelled"
+            if unwanted and not is_importing(thread):
                 raise_in(thread, Cancelled)
                 return
 
@@ -202,6 +242,14 @@ def stopped_when_cancelled(worker: distributed.Worker) -> Iterator[None]:
     finally:
         over.set()
         watcher.join()
+
+
+def is_importing(thread: int) -> bool:
+    """Whether a thread is importing a module; to interrupt it would leave half of the module."""
+    frame = sys._current_frames().get(thread)
+    while frame is not None and frame.f_code.co_filename != "<frozen importlib._bootstrap>":
+        frame = frame.f_back
+    return frame is not None
 
 
 def raise_in(thread: int, error: type[BaseException]) -> None:

@@ -10,6 +10,9 @@ import numpy as np
 
 from .worker import Share
 
+# A share whose workers die this often is given up: most likely it is what kills them.
+MOST_ATTEMPTS = 3
+
 
 class WorkersLost(Exception):
     """Workers, or data that they held, are gone.

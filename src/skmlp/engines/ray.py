@@ -9,11 +9,8 @@ import numpy as np
 import ray
 from ray.exceptions import NodeDiedError, ObjectLostError, RayTaskError, WorkerCrashedError
 
-from .engine import Engine, WorkersLost
+from .engine import MOST_ATTEMPTS, Engine, WorkersLost
 from .worker import Share, run_share
-
-# Ray's own attempts, after the first, to run a share whose process has died.
-_RETRIES = 2
 
 
 class RayEngine(Engine):
@@ -65,7 +62,7 @@ class RayEngine(Engine):
         run = ray.remote(_run).options(
             num_cpus=1,
             num_gpus=1 if share.on_gpu else 0,
-            max_retries=_RETRIES,
+            max_retries=MOST_ATTEMPTS - 1,
             name="skmlp-share",
         )
         return run.remote(share, *(self._stored[token] for token in share.tokens))

@@ -11,16 +11,13 @@ from typing import Any
 import numpy as np
 
 from .._waves import Wave
-from .engine import Engine, WorkersLost
+from .engine import MOST_ATTEMPTS, Engine, WorkersLost
 from .gpus import trains_on_gpu
 from .outcomes import Outcome
 from .packing import Stock, pack
 from .worker import Share
 
 Call = Callable[[], Any]
-
-# A share whose workers die this often is given up: most likely it is what kills them.
-MOST_ATTEMPTS = 3
 
 
 def run_shares(
