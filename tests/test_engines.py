@@ -97,12 +97,15 @@ def scores(found):
     return found.cv_results_["mean_test_score"]
 
 
-class WithProcess(MLPClassifier):
-    """Remembers which process fitted it."""
+def with_process(**parameters):
+    """A model that remembers which process fitted it; a class that only this process knows."""
 
-    def fit(self, X, y):
-        self.process_ = os.getpid()
-        return super().fit(X, y)
+    class WithProcess(MLPClassifier):
+        def fit(self, X, y):
+            self.process_ = os.getpid()
+            return super().fit(X, y)
+
+    return WithProcess((4,), max_iter=3, random_state=0, **parameters)
 
 
 def run_bounded(run, seconds=90):
@@ -155,13 +158,21 @@ def test_a_search_gives_what_it_gives_alone(engine):
     assert fused.best_params_ == alone.best_params_
 
 
-def test_fits_run_in_the_workers(engine):
-    X, y = iris()
+def test_shares_run_at_once_each_in_its_process(engine, tmp_path):
+    def meet(i):
+        """Wait until two processes are here."""
+        (tmp_path / str(os.getpid())).touch()
+        deadline = time.monotonic() + 60
+        while len(list(tmp_path.iterdir())) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        return os.getpid()
+
     with skmlp.fused(engine=engine):
-        found = cross_validate(WithProcess((4,), max_iter=2), X, y, cv=6, return_estimator=True)
-    processes = {model.process_ for model in found["estimator"]}
-    assert os.getpid() not in processes
-    assert len(processes) == 2
+        processes = joblib.Parallel()(joblib.delayed(meet)(i) for i in range(4))
+    first, second = processes[:2]
+    assert processes == [first, second, second, first]
+    assert len({first, second, os.getpid()}) == 3
 
 
 def test_code_of_a_script_is_sent(engine):
@@ -201,8 +212,7 @@ def test_nested_searches_run_in_the_worker(engine):
             self.processes_ = os.getpid(), self.best_estimator_.process_
             return self
 
-    model = WithProcess((4,), max_iter=3, random_state=0)
-    inner = WithProcesses(model, {"alpha": [0.1, 1.0]}, cv=2)
+    inner = WithProcesses(with_process(), {"alpha": [0.1, 1.0]}, cv=2)
     alone = cross_val_score(inner, X, y, cv=3)
     with skmlp.fused(engine=engine):
         found = cross_validate(inner, X, y, cv=3, return_estimator=True)
@@ -281,14 +291,6 @@ def test_a_worker_killed_in_mid_search_is_survived(engine, tmp_path):
         os.kill(int(path.read_text()), 0)
 
 
-def test_calls_that_kill_every_worker_are_given_up(engine):
-    def die():
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    with skmlp.fused(engine=engine), pytest.raises(RuntimeError, match=r"died again.*engine=None"):
-        joblib.Parallel()(joblib.delayed(die)() for _ in range(2))
-
-
 def test_an_interrupt_stops_the_workers_too(engine, tmp_path):
     X, y = iris()
     path = tmp_path / "process"
@@ -300,6 +302,14 @@ def test_an_interrupt_stops_the_workers_too(engine, tmp_path):
 
     def again():
         with skmlp.fused(engine=engine):
-            return cross_val_score(mlp(), X, y)
+            return cross_val_score(SVC(), X, y)
 
     assert np.isfinite(run_bounded(again)).all()
+
+
+def test_calls_that_kill_every_worker_are_given_up(engine):
+    def die():
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with skmlp.fused(engine=engine), pytest.raises(RuntimeError, match=r"died again.*engine=None"):
+        joblib.Parallel()(joblib.delayed(die)() for _ in range(2))

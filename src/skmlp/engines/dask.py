@@ -123,14 +123,14 @@ class _Running:
         """
         self._attempts[place] += 1
         if self._attempts[place] > MOST_ATTEMPTS:
-            raise WorkersLost(f"{MOST_ATTEMPTS} workers, one after the other", again=False)
+            raise WorkersLost(f"{MOST_ATTEMPTS} of them in turn", again=False)
         workers = self.engine.workers()
         load = Counter(worker for _, _, worker in self.shares.values())
         worker = min(workers, key=lambda address: load[address])
         future = self.engine.client.submit(
             run_here,
             replace(share, rank=ranks_on_host(workers)[worker]),
-            {token: self.arrays[token] for token in share.tokens},
+            {token: self.arrays[token] for token in share.calls.tokens},
             workers=[worker],
             pure=False,
         )

@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
-
-import cloudpickle
-import numpy as np
-
-from .._base import BaseMLP
 
 
 def gpu_of(rank: int, n_gpus: int) -> int | None:
@@ -39,26 +31,3 @@ def n_gpus_here() -> int:
     import torch
 
     return torch.cuda.device_count() if torch.cuda.is_available() else 0
-
-
-def trains_on_gpu(calls: Sequence[Callable[[], Any]]) -> bool:
-    """Whether an estimator in the calls may train on CUDA.
-
-    ``device`` as a searched parameter is not seen: then the workers share the GPUs in turn.
-    """
-    finder = _DeviceFinder(io.BytesIO())
-    finder.dump(list(calls))
-    return any(device == "auto" or device.startswith("cuda") for device in finder.devices)
-
-
-class _DeviceFinder(cloudpickle.Pickler):
-    """Goes through all objects, as a pickler does, and notes the estimators' devices."""
-
-    def __init__(self, file: io.BytesIO):
-        super().__init__(file)
-        self.devices: set[str] = set()
-
-    def persistent_id(self, obj: Any) -> str | None:
-        if isinstance(obj, BaseMLP):
-            self.devices.add(str(obj.device))
-        return "array" if isinstance(obj, np.ndarray) else None

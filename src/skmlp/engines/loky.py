@@ -47,7 +47,9 @@ class LokyEngine(Engine):
             verbose=0,
         )
         ended = parallel(
-            joblib.delayed(_run)(place, share, {token: arrays[token] for token in share.tokens})
+            joblib.delayed(_run)(
+                place, share, {token: arrays[token] for token in share.calls.tokens}
+            )
             for place, share in shares.items()
         )
         try:

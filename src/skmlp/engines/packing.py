@@ -5,15 +5,37 @@ from __future__ import annotations
 import io
 import pickle
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import cloudpickle
 import joblib
 import numpy as np
 
+from .._base import BaseMLP
+
 # As joblib's max_nbytes: smaller arrays are written into each share. Larger ones are read-only in
 # the workers, as they are in joblib's.
 LARGE_BYTES = 1_000_000
+
+
+@dataclass(frozen=True)
+class Packed:
+    """An object as bytes.
+
+    Attributes
+    ----------
+    data : bytes
+    tokens : tuple of str
+        The large arrays that ``data`` needs.
+    on_gpu : bool
+        Whether an estimator in it may train on CUDA. (``device`` as a searched parameter is not
+        seen.)
+    """
+
+    data: bytes
+    tokens: tuple[str, ...]
+    on_gpu: bool
 
 
 class Stock:
@@ -45,8 +67,11 @@ class _Packer(cloudpickle.Pickler):
         super().__init__(file, protocol=pickle.HIGHEST_PROTOCOL)
         self.stock = stock
         self.tokens: set[str] = set()
+        self.devices: set[str] = set()
 
     def persistent_id(self, obj: Any) -> str | None:
+        if isinstance(obj, BaseMLP):
+            self.devices.add(str(obj.device))
         if not is_large_array(obj):
             return None
         token = self.stock.token(obj)
@@ -71,17 +96,18 @@ def is_large_array(obj: Any) -> bool:
     )
 
 
-def pack(obj: Any, stock: Stock) -> tuple[bytes, tuple[str, ...]]:
-    """Bytes of an object, and the tokens in them; its large arrays go into ``stock``."""
+def pack(obj: Any, stock: Stock) -> Packed:
+    """Pack an object; its large arrays go into ``stock``."""
     file = io.BytesIO()
     packer = _Packer(file, stock)
     packer.dump(obj)
-    return file.getvalue(), tuple(sorted(packer.tokens))
+    on_gpu = any(device == "auto" or device.startswith("cuda") for device in packer.devices)
+    return Packed(file.getvalue(), tuple(sorted(packer.tokens)), on_gpu)
 
 
-def unpack(packed: bytes, arrays: Mapping[str, np.ndarray]) -> Any:
+def unpack(data: bytes, arrays: Mapping[str, np.ndarray]) -> Any:
     """The object of `pack`, its large arrays being read-only views of ``arrays``."""
-    return _Unpacker(io.BytesIO(packed), {t: read_only(a) for t, a in arrays.items()}).load()
+    return _Unpacker(io.BytesIO(data), {t: read_only(a) for t, a in arrays.items()}).load()
 
 
 def read_only(array: np.ndarray) -> np.ndarray:

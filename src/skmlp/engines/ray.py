@@ -61,11 +61,11 @@ class RayEngine(Engine):
     def _submit(self, share: Share) -> ray.ObjectRef:
         run = ray.remote(_run).options(
             num_cpus=1,
-            num_gpus=1 if share.on_gpu else 0,
+            num_gpus=1 if share.calls.on_gpu and self.has_gpus() else 0,
             max_retries=MOST_ATTEMPTS - 1,
             name="skmlp-share",
         )
-        return run.remote(share, *(self._stored[token] for token in share.tokens))
+        return run.remote(share, *(self._stored[token] for token in share.calls.tokens))
 
     def _result(self, reference: ray.ObjectRef) -> list[bytes]:
         try:
@@ -80,4 +80,4 @@ class RayEngine(Engine):
 
 
 def _run(share: Share, *arrays: np.ndarray) -> list[bytes]:
-    return run_share(share, dict(zip(share.tokens, arrays, strict=True)))
+    return run_share(share, dict(zip(share.calls.tokens, arrays, strict=True)))

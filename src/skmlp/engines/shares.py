@@ -12,9 +12,8 @@ import numpy as np
 
 from .._waves import Wave
 from .engine import MOST_ATTEMPTS, Engine, WorkersLost
-from .gpus import trains_on_gpu
 from .outcomes import Outcome
-from .packing import Stock, pack
+from .packing import Packed, Stock, pack
 from .worker import Share
 
 Call = Callable[[], Any]
@@ -54,9 +53,10 @@ def run_shares(
 
 
 def gave_up(engine: Engine, error: BaseException) -> RuntimeError:
+    reason = str(error).partition("\n")[0]
     return RuntimeError(
         f"Workers of fused(engine={engine.name!r}) died again and again while they ran the same "
-        f"calls ({type(error).__name__}: {error}). Most often memory runs out: use a smaller "
+        f"calls: {reason}. Most often memory runs out: use a smaller "
         "'width', fewer or larger workers, or engine=None, which trains in this process."
     )
 
@@ -65,15 +65,13 @@ def make_shares(
     engine: Engine, calls: Sequence[Call], wave: Wave
 ) -> tuple[list[list[Call]], list[Share], dict[str, np.ndarray]]:
     """Calls dealt to workers; each share packed; the large arrays that they need."""
-    on_gpu = engine.has_gpus() and trains_on_gpu(calls)
+    stock = Stock()
+    on_gpu = engine.has_gpus() and pack_calls(calls, stock, engine).on_gpu
     dealt = deal(calls, engine.n_workers(on_gpu=on_gpu))
     if engine.one_machine:
         wave = replace(wave, most_bytes=wave.most_bytes // len(dealt))
-    stock = Stock()
-    shares = []
-    for rank, part in enumerate(dealt):
-        packed, tokens = pack_calls(part, stock, engine)
-        shares.append(Share(packed, tokens, wave, rank, on_gpu))
+    packed = [pack_calls(part, stock, engine) for part in dealt]
+    shares = [Share(calls, wave, rank) for rank, calls in enumerate(packed)]
     return dealt, shares, stock.arrays
 
 
@@ -95,9 +93,9 @@ def deal(calls: Sequence[Call], n_workers: int) -> list[list[Call]]:
     return parts
 
 
-def pack_calls(calls: list[Call], stock: Stock, engine: Engine) -> tuple[bytes, tuple[str, ...]]:
+def pack_calls(calls: Sequence[Call], stock: Stock, engine: Engine) -> Packed:
     try:
-        return pack(calls, stock)
+        return pack(list(calls), stock)
     except Exception as error:
         raise pickle.PicklingError(
             f"fused(engine={engine.name!r}) sends the fits to other processes, but one of them "

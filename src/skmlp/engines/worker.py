@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from .._meeting import run_together
 from .._waves import Wave
 from .gpus import own_gpu
 from .outcomes import pack_outcome
-from .packing import unpack
+from .packing import Packed, unpack
 
 
 @dataclass(frozen=True)
@@ -22,34 +23,28 @@ class Share:
 
     Attributes
     ----------
-    packed : bytes
-        The calls, see `packing.pack`.
-    tokens : tuple of str
-        The large arrays that they need.
+    calls : Packed
+        A list of callables, see `packing.pack`.
     wave : Wave
         How many of the calls may wait for one another.
     rank : int
         Which worker's share it is, counted on the worker's machine; it decides the GPU.
-    on_gpu : bool
-        Whether the calls train on a GPU.
     """
 
-    packed: bytes
-    tokens: tuple[str, ...]
+    calls: Packed
     wave: Wave
     rank: int = 0
-    on_gpu: bool = False
 
 
 class Recorded:
     """A call that keeps its warnings instead of printing them."""
 
-    def __init__(self, call: Callable[[], Any], rank: int):
-        self.call, self.rank = call, rank
+    def __init__(self, call: Callable[[], Any], share: Share):
+        self.call, self.share = call, share
         self.warnings: list[warnings.WarningMessage] = []
 
     def __call__(self) -> Any:
-        with warnings.catch_warnings(record=True) as self.warnings, own_gpu(self.rank):
+        with warnings.catch_warnings(record=True) as self.warnings, share_gpu(self.share):
             warnings.simplefilter("always")  # the filters at home decide
             return self.call()
 
@@ -61,7 +56,7 @@ def run_share(share: Share, arrays: Mapping[str, np.ndarray]) -> list[bytes]:
     ----------
     share : Share
     arrays : mapping of str to ndarray
-        What the share's tokens stand for.
+        What the tokens of the share's calls stand for.
 
     Returns
     -------
@@ -73,19 +68,24 @@ def run_share(share: Share, arrays: Mapping[str, np.ndarray]) -> list[bytes]:
     RuntimeError
         If the calls need something that is not installed here.
     """
-    calls = [Recorded(call, share.rank) for call in load_calls(share, arrays)]
+    calls = [Recorded(call, share) for call in load_calls(share, arrays)]
     places = {id(call): place for place, call in enumerate(calls)}
     packed = [b""] * len(calls)
-    with own_gpu(share.rank):
+    with share_gpu(share):
         for member in run_together(calls, share.wave):
             place = places[id(member.call)]
             packed[place] = pack_outcome(member.result, member.error, calls[place].warnings)
     return packed
 
 
+def share_gpu(share: Share) -> AbstractContextManager:
+    """The worker's own GPU for this thread, where the calls train on one."""
+    return own_gpu(share.rank) if share.calls.on_gpu else nullcontext()
+
+
 def load_calls(share: Share, arrays: Mapping[str, np.ndarray]) -> list[Callable[[], Any]]:
     try:
-        return unpack(share.packed, arrays)
+        return unpack(share.calls.data, arrays)
     except Exception as error:
         raise RuntimeError(
             f"A worker of fused cannot load the search's calls: {type(error).__name__}: {error}. "
