@@ -15,7 +15,8 @@ import sys
 
 THREADS = argparse.ArgumentParser(add_help=False)
 THREADS.add_argument("--threads", type=int, default=1)
-os.environ["OMP_NUM_THREADS"] = str(THREADS.parse_known_args()[0].threads)
+if __name__ == "__main__":  # before NumPy and torch are loaded
+    os.environ["OMP_NUM_THREADS"] = str(THREADS.parse_known_args()[0].threads)
 
 import platform  # noqa: E402
 import warnings  # noqa: E402

@@ -103,6 +103,29 @@ def test_shared_arrays_are_stored_once():
     np.testing.assert_array_equal(chunk.X[1].numpy(), other.X[order(12).take(1)])
 
 
+@pytest.mark.parametrize("as_rows", [np.asarray, scipy.sparse.csr_matrix])
+def test_equal_arrays_are_stored_once(as_rows):
+    data, other = random_rows(n=10), random_rows(n=10)
+    other.X = other.X.copy()
+    other.X[3, 0] += 1
+    arrays = [as_rows(X) for X in (data.X, other.X, data.X.copy(), other.X.copy())]
+    unique, places = batches.distinct(arrays)
+    assert places == [0, 1, 0, 1]
+    assert unique[0] is arrays[0]
+    assert unique[1] is arrays[1]
+
+
+def test_equal_bytes_of_another_shape_or_dtype_are_not_equal():
+    zeros = np.zeros((4, 2))
+    arrays = [zeros, zeros.reshape(2, 4), zeros.astype(np.float32), zeros.view(np.int64)]
+    assert batches.distinct(arrays)[1] == [0, 1, 2, 3]
+
+
+def test_a_checksum_alone_does_not_make_arrays_equal(monkeypatch):
+    monkeypatch.setattr(batches, "_checksum", lambda array: 0)
+    assert batches.distinct([np.zeros(3), np.ones(3), np.zeros(3)])[1] == [0, 1, 0]
+
+
 def test_chunks_are_bounded_in_bytes_but_never_empty(monkeypatch):
     store = RowStore([random_rows(n=100, d=5)], torch.float64, CPU)
     monkeypatch.setattr(batches, "_CHUNK_BYTES", 5 * 8 * 16 * 3)

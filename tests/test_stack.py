@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -169,6 +170,63 @@ def test_large_networks_are_trained_in_slices_that_fit_the_cache():
     sizes = [len(s) for s in slices(range(50), large)]
     assert len(sizes) > 5
     assert sum(sizes) == 50
+    assert max(sizes) - min(sizes) <= 1
+
+
+@pytest.mark.parametrize(("n_threads", "n_slices"), [(1, 1), (2, 2), (3, 3)])
+def test_each_core_gets_a_slice_where_there_is_work_for_it(monkeypatch, n_threads, n_slices):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: n_threads)
+    tasks = [make_task(hidden=(8,)) for _ in range(50)]
+    assert len(slices(range(50), tasks)) == 1
+    monkeypatch.setattr(training, "_FLOPS_FOR_SLICES", 1)
+    assert len(slices(range(50), tasks)) == n_slices
+    assert len(slices(range(2), tasks)) == min(2, n_slices)
+
+
+def test_stacks_of_several_shapes_train_side_by_side(monkeypatch):
+    monkeypatch.setattr(training, "_FLOPS_FOR_SLICES", 1)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    names, original = set(), Stack.end_epochs
+
+    def end_epochs(self):
+        names.add(threading.current_thread().name)
+        original(self)
+
+    monkeypatch.setattr(Stack, "end_epochs", end_epochs)
+    tasks = [make_task(hidden=hidden, seed=k) for k, hidden in enumerate([(5,), (3, 4), (5, 5)])]
+    for together, alone in zip(train(tasks), trained_alone(tasks), strict=True):
+        assert_same(together, alone, rtol=0)
+    assert any("ThreadPoolExecutor" in name for name in names)
+
+
+def test_a_stack_that_exceeds_the_memory_is_trained_in_halves(monkeypatch):
+    tried, original = [], training.Stack
+
+    def stack(tasks):
+        tried.append(len(tasks))
+        if len(tasks) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return original(tasks)
+
+    tasks = seven_tasks()
+    alone = trained_alone(tasks)
+    monkeypatch.setattr(training, "Stack", stack)
+    for one, other in zip(train(tasks), alone, strict=True):
+        assert_same(one, other)
+    assert tried == [7, 3, 1, 2, 4, 2, 2]
+
+
+def test_only_networks_that_do_not_fit_the_memory_alone_fail(monkeypatch):
+    original = training.Stack
+
+    def stack(tasks):
+        if any(task.seed == 3 for task in tasks):
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return original(tasks)
+
+    monkeypatch.setattr(training, "Stack", stack)
+    outcomes = train([make_task(seed=k) for k in range(5)])
+    assert [isinstance(o, torch.OutOfMemoryError) for o in outcomes] == [0, 0, 0, 1, 0]
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from itertools import chain, pairwise
+from math import ceil
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ import torch
 from .._device import usual_torch
 from .._task import FULL_BATCH_OPTIMIZERS, TrainingTask
 from .full_batch import train_full_batch
-from .processor import few_threads, flushed_denormals
+from .processor import few_threads, flops_per_step, flushed_denormals
 from .stack import Outcome, Stack, optimizer_key
 
 __all__ = ["train"]
@@ -24,6 +25,10 @@ Outcomes = list[Outcome]
 # Of a stack of large networks a part at a time is faster: on 64-256-256-10 networks slices of 8
 # took less time a network than 24 or 120 at once, while small networks gain up to 120 and more.
 _SLICE_BYTES = 16 << 20
+# Slices train side by side where a slice's step has at least this many operations: at 18 million
+# two cores took 0.8 times as long as one, at 0.5 million 1.3 times, because threads that run
+# small operations wait for each other's interpreter.
+_FLOPS_FOR_SLICES = 10e6
 
 
 def train(tasks: Sequence[TrainingTask]) -> Outcomes:
@@ -42,34 +47,61 @@ def train(tasks: Sequence[TrainingTask]) -> Outcomes:
     stacks = defaultdict(list)
     for i, task in enumerate(tasks):
         stacks[task.stack_key].append(i)
-    results: dict[int, Outcome] = {}
-    for stack in stacks.values():
-        places = slices(stack, tasks)
-        outcomes = _train_slices([[tasks[i] for i in part] for part in places])
-        results.update(zip(chain(*places), chain(*outcomes), strict=True))
+    places = [part for stack in stacks.values() for part in slices(stack, tasks)]
+    outcomes = _train_parts([[tasks[i] for i in part] for part in places])
+    results = dict(zip(chain(*places), chain(*outcomes), strict=True))
     return [results[i] for i in range(len(tasks))]
 
 
 def slices(places: Sequence[int], tasks: Sequence[TrainingTask]) -> list[list[int]]:
-    """A stack cut so that parameters, gradients and two moments of a slice fit the cache."""
-    first = tasks[places[0]]
-    weights = sum((i + 1) * o for i, o in pairwise(first.layer_sizes))
-    at_once = max(1, _SLICE_BYTES // (4 * weights * np.dtype(first.dtype).itemsize))
+    """A stack cut so that a slice fits the cache, and there is work for each core."""
+    n = len(places)
+    n_slices = ceil(n / _most_in_cache(tasks[places[0]]))
+    cores = _cores_that_pay([tasks[i] for i in places])
+    n_slices = min(n, cores * ceil(n_slices / cores))
     places = sorted(places, key=lambda i: optimizer_key(tasks[i]))
-    return [places[begin : begin + at_once] for begin in range(0, len(places), at_once)]
+    bounds = [n * i // n_slices for i in range(n_slices + 1)]
+    return [places[begin:end] for begin, end in pairwise(bounds)]
 
 
-def _train_slices(parts: list[list[TrainingTask]]) -> list[Outcomes]:
-    """Train slices of large networks side by side, each on one core.
+def _most_in_cache(task: TrainingTask) -> int:
+    """Networks whose parameters, gradients and two moments fit the cache."""
+    weights = sum((i + 1) * o for i, o in pairwise(task.layer_sizes))
+    return max(1, _SLICE_BYTES // (4 * weights * np.dtype(task.dtype).itemsize))
 
-    Two slices on a core each are faster than one on both. (Small networks have one slice: Python
-    threads would spend their time waiting for the interpreter.)
+
+def _cores_that_pay(tasks: Sequence[TrainingTask]) -> int:
+    """How many slices should train side by side, each on one core."""
+    most = torch.get_num_threads() if tasks[0].device == "cpu" else 1
+    return int(np.clip(sum(map(flops_per_step, tasks)) // _FLOPS_FOR_SLICES, 1, most))
+
+
+def _train_parts(parts: list[list[TrainingTask]]) -> list[Outcomes]:
+    """Train slices and stacks, those with enough work side by side, each on one core.
+
+    Two slices on a core each are no slower than one on both, and on a busy machine much faster:
+    threads that share an operation wait for one another many times a step.
     """
-    n_threads = min(len(parts), torch.get_num_threads())
-    if n_threads == 1 or parts[0][0].device != "cpu":
-        return [_train_stack(part) for part in parts]
+    outcomes: dict[int, Outcomes] = {}
+    side_by_side = [i for i, part in enumerate(parts) if _may_share_the_processor(part)]
+    if len(side_by_side) > 1 and torch.get_num_threads() > 1:
+        trained = _train_side_by_side([parts[i] for i in side_by_side])
+        outcomes = dict(zip(side_by_side, trained, strict=True))
+    for i, part in enumerate(parts):
+        if i not in outcomes:
+            outcomes[i] = _train_stack(part)
+    return [outcomes[i] for i in range(len(parts))]
+
+
+def _may_share_the_processor(tasks: list[TrainingTask]) -> bool:
+    first = tasks[0]
+    enough = sum(map(flops_per_step, tasks)) >= _FLOPS_FOR_SLICES
+    return enough and first.device == "cpu" and first.callback_view is None
+
+
+def _train_side_by_side(parts: list[list[TrainingTask]]) -> list[Outcomes]:
     stop = threading.Event()
-    with ThreadPoolExecutor(n_threads) as pool:
+    with ThreadPoolExecutor(min(len(parts), torch.get_num_threads())) as pool:
         futures = [pool.submit(_train_stack, part, stop, one_thread=True) for part in parts]
         try:
             for future in wait(futures, return_when=FIRST_EXCEPTION).done:
@@ -83,6 +115,24 @@ def _train_slices(parts: list[list[TrainingTask]]) -> list[Outcomes]:
 
 def _train_stack(
     tasks: list[TrainingTask], stop: threading.Event | None = None, *, one_thread: bool = False
+) -> Outcomes:
+    """Train a stack; where the device's memory does not hold it, one half after the other."""
+    try:
+        return _train_at_once(tasks, stop, one_thread=one_thread)
+    except torch.OutOfMemoryError as error:
+        if len(tasks) == 1:
+            return [error]
+    # Outside the handler: its traceback would keep the tensors of the stack alive.
+    half = len(tasks) // 2
+    return [
+        outcome
+        for part in (tasks[:half], tasks[half:])
+        for outcome in _train_stack(part, stop, one_thread=one_thread)
+    ]
+
+
+def _train_at_once(
+    tasks: list[TrainingTask], stop: threading.Event | None, *, one_thread: bool
 ) -> Outcomes:
     with few_threads(tasks, always=one_thread), usual_torch(tasks[0].device):
         if tasks[0].callback_view is not None:

@@ -1,0 +1,153 @@
+"""A network trained in a stack becomes what it becomes alone, whatever its parameters."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from joblib import Parallel, delayed
+from sklearn.base import clone
+from sklearn.datasets import load_breast_cancer, load_digits, load_wine
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import skmlp
+
+# What splits stacks: few of each, so that the stacks are large.
+SHAPES = [(8,), (6, 5)]
+ACTIVATIONS = ["relu", "tanh"]
+OPTIMIZERS = ["adam", "sgd", "adamw", "nadam", "rmsprop", "adagrad", "adamax", "radam", "adadelta"]
+N_CONFIGURATIONS = 200
+
+
+@dataclass
+class Configuration:
+    model: skmlp.MLPClassifier | skmlp.MLPRegressor
+    X: np.ndarray
+    y: np.ndarray
+    fit_parameters: dict
+
+    def fitted(self):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # five epochs do not converge
+            return clone(self.model).fit(self.X, self.y, **self.fit_parameters)
+
+
+def random_configuration(rng: np.random.Generator) -> Configuration:
+    def one_of(*values):
+        return values[rng.integers(len(values))]
+
+    is_classifier = rng.random() < 0.6
+    n = int(rng.integers(60, 120))
+    X = rng.normal(rng.normal(), rng.uniform(0.5, 2.0), (n, 5))
+    score = X @ rng.normal(size=5) + 0.3 * rng.normal(size=n)
+    y = np.digitize(score, np.quantile(score, [0.33, 0.66])) if is_classifier else score
+    optimizer = one_of(*OPTIMIZERS[: 9 if rng.random() < 0.5 else 2])
+    shape = one_of(*SHAPES)
+    parameters = {
+        "hidden_layer_sizes": shape,
+        "activation": one_of(*ACTIVATIONS),
+        "optimizer": optimizer,
+        "batch_size": one_of(16, 32),
+        "random_state": int(rng.integers(1000)),
+        "initialization": one_of("auto", "he_normal", "lecun_uniform", "orthogonal", "sklearn"),
+        "learning_rate_init": float(10 ** rng.uniform(-3, -1.7)),
+        "learning_rate": one_of("constant", "invscaling", "adaptive"),
+        "power_t": rng.uniform(0.1, 0.5),
+        "momentum": one_of(0.0, 0.9),
+        "nesterovs_momentum": one_of(True, False),
+        "beta_1": one_of(0.9, 0.8),
+        "beta_2": one_of(0.999, 0.99),
+        "epsilon": one_of(1e-8, 1e-6),
+        "weight_decay": one_of("auto", 0.0, 0.1),
+        "alpha": one_of(0.0, 1e-4, 0.1),
+        "l1_ratio": one_of(0.0, 0.3),
+        "dropout": one_of(0.0, 0.2, tuple(np.linspace(0.1, 0.4, len(shape)))),
+        "max_grad_norm": one_of(None, 0.5),
+        "max_grad_value": one_of(None, 0.2),
+        "shuffle": one_of(True, True, False),
+        "max_iter": one_of(5, 5, 3),
+        "n_iter_no_change": one_of(2, 10),
+        "tol": one_of(1e-4, 0.05),
+        "early_stopping": one_of(False, True),
+        "validation_fraction": one_of(0.1, 0.3),
+    }
+    fit_parameters = {}
+    if rng.random() < 0.3:
+        fit_parameters["sample_weight"] = rng.uniform(0.1, 2.0, n)
+    if rng.random() < 0.3:
+        fit_parameters |= {"X_val": X[::4] + 0.1, "y_val": y[::4]}
+    if not is_classifier:
+        return Configuration(skmlp.MLPRegressor(**parameters), X, y, fit_parameters)
+    parameters |= {
+        "label_smoothing": one_of(0.0, 0.1),
+        "class_weight": one_of(None, "balanced", {0: 2.0, 1: 1.0, 2: 0.5}),
+    }
+    return Configuration(skmlp.MLPClassifier(**parameters), X, y, fit_parameters)
+
+
+def relative_error(one: np.ndarray, other: np.ndarray) -> float:
+    return float(np.linalg.norm(one - other) / np.linalg.norm(other))
+
+
+def test_200_random_configurations_give_the_coefficients_they_give_alone():
+    rng = np.random.default_rng(0)
+    configurations = [random_configuration(rng) for _ in range(N_CONFIGURATIONS)]
+    with skmlp.fused():
+        together = Parallel()(delayed(Configuration.fitted)(c) for c in configurations)
+    for configuration, fused in zip(configurations, together, strict=True):
+        alone = configuration.fitted()
+        for one, other in zip(fused.coefs_, alone.coefs_, strict=True):
+            assert relative_error(one, other) < 1e-9, configuration.model
+        for one, other in zip(fused.intercepts_, alone.intercepts_, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-8, atol=1e-10)
+        np.testing.assert_allclose(fused.loss_curve_, alone.loss_curve_, rtol=1e-9)
+        assert fused.stopping_reason_ == alone.stopping_reason_
+
+
+@pytest.mark.parametrize("load", [load_breast_cancer, load_wine, load_digits])
+def test_full_searches_find_the_same(load):
+    X, y = load(return_X_y=True)
+    model = skmlp.MLPClassifier(
+        (16,), batch_size=64, max_iter=60, early_stopping=True, learning_rate_init=0.02,
+        random_state=0,
+    )  # fmt: skip
+    grid = {
+        "mlpclassifier__alpha": [1e-4, 1e-1],
+        "mlpclassifier__dropout": [0.0, 0.2],
+        "mlpclassifier__initialization": ["he_normal", "glorot_uniform"],
+    }
+    folds = StratifiedKFold(3)
+    search = GridSearchCV(make_pipeline(StandardScaler(), model), grid, cv=folds)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        alone = clone(search).fit(X, y)
+        with skmlp.fused():
+            fused = clone(search).fit(X, y)
+    assert fused.best_params_ == alone.best_params_
+    for k in range(3):
+        scores = [s.cv_results_[f"split{k}_test_score"] for s in (fused, alone)]
+        assert np.abs(scores[0] - scores[1]).max() <= 1.001 / (len(X) // 3)
+
+
+def test_the_random_configurations_cover_every_parameter():
+    """Whatever a later release adds must be in the random configurations too."""
+    rng = np.random.default_rng(0)
+    models = [random_configuration(rng).model for _ in range(N_CONFIGURATIONS)]
+    fixed = {
+        "loss",
+        "max_fun",
+        "callbacks",
+        "device",
+        "dtype",
+        "verbose",
+        "warm_start",
+        "negative_slope",
+    }
+    for kind in (skmlp.MLPClassifier, skmlp.MLPRegressor):
+        settings = [m.get_params() for m in models if isinstance(m, kind)]
+        constant = {name for name in settings[0] if len({repr(s[name]) for s in settings}) == 1}
+        assert constant <= fixed
