@@ -1,7 +1,8 @@
 """Time a grid search: scikit-learn's MLP, and skmlp unfused and fused, on the same grid.
 
 24 settings x 5 folds, float32, no early stopping, equal epochs, two processes (scikit-learn and
-skmlp unfused) or all cores (fused). scikit-learn and skmlp unfused are timed on a part of the
+skmlp unfused) or all cores (fused: in this process, and in loky's, which have been started and
+have imported torch before). scikit-learn and skmlp unfused are timed on a part of the
 grid, and the time is multiplied; medians of several repetitions.
 
     python benchmarks/fused_search.py [--repeats 3] [--part 4]
@@ -60,6 +61,14 @@ def seconds(found: GridSearchCV, X, y) -> float:
         return perf_counter() - start
 
 
+def start_workers() -> None:
+    """Have the processes of engine="loky" import what they need."""
+    X, y = circles()
+    model = skmlp.MLPClassifier((2,), max_iter=1)
+    with skmlp.fused(engine="loky"):
+        seconds(GridSearchCV(model, {"alpha": ALPHAS}, cv=5), X, y)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=3)
@@ -68,21 +77,27 @@ def main() -> None:
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore")
     print(machine(2))
-    print("| search | scikit-learn | unfused | fused | scikit-learn / fused | unfused / fused |")
-    print("|---|---|---|---|---|---|")
+    names = ["scikit-learn", "unfused", "fused", "fused loky"]
+    print(
+        f"| search | {' | '.join(names)} | scikit-learn / fused | unfused / fused | fused / loky |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
+    start_workers()
     for case in (CASES[i] for i in arguments.cases):
         X, y = case.data()
-        times: dict[str, list[float]] = {"sklearn": [], "unfused": [], "fused": []}
+        times: dict[str, list[float]] = {name: [] for name in names}
         for _ in range(arguments.repeats):
             part = search(case, SklearnMLP, 2, arguments.part)
-            times["sklearn"].append(arguments.part * seconds(part, X, y))
+            times["scikit-learn"].append(arguments.part * seconds(part, X, y))
             part = search(case, skmlp.MLPClassifier, 2, arguments.part)
             times["unfused"].append(arguments.part * seconds(part, X, y))
-            with skmlp.fused():
-                times["fused"].append(seconds(search(case, skmlp.MLPClassifier, None, 1), X, y))
-        s, u, f = (median(times[name]) for name in ("sklearn", "unfused", "fused"))
+            for name, engine in (("fused", None), ("fused loky", "loky")):
+                with skmlp.fused(engine=engine):
+                    times[name].append(seconds(search(case, skmlp.MLPClassifier, None, 1), X, y))
+        s, u, f, p = (median(times[name]) for name in names)
         print(
-            f"| {case.name} | {s:.1f} s | {u:.1f} s | {f:.1f} s | {s / f:.1f} | {u / f:.1f} |",
+            f"| {case.name} | {s:.1f} s | {u:.1f} s | {f:.1f} s | {p:.1f} s | {s / f:.1f} "
+            f"| {u / f:.1f} | {f / p:.2f} |",
             flush=True,
         )
 

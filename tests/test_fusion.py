@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import warnings
 
 import numpy as np
@@ -277,6 +278,35 @@ def test_warnings_reach_the_callers_filters_and_leave_them_alone():
     assert list(warnings.filters) == filters
 
 
+def test_cancelled_fits_leave_the_warning_filters_alone_however_slowly_they_end():
+    class Slow(MLPClassifier):
+        def fit(self, X, y):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                try:
+                    return super().fit(X, y)
+                finally:
+                    time.sleep(0.1)
+
+    X, y = iris()
+    model, grid = Slow((4,), max_iter=2), {"learning_rate_init": [0.01, -1.0, 0.02]}
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        filters = list(warnings.filters)
+        with skmlp.fused(), pytest.raises(ValueError, match="learning_rate_init"):
+            cross_val_score(
+                GridSearchCV(model, grid, cv=2, error_score="raise"),
+                X,
+                y,
+                cv=2,
+                error_score="raise",
+            )
+        assert list(warnings.filters) == filters
+        assert not any(thread.name == _meeting.THREAD_NAME for thread in threading.enumerate())
+        time.sleep(0.3)
+        assert list(warnings.filters) == filters
+
+
 def test_fits_that_record_warnings_get_their_own():
     class Recording(MLPClassifier):
         def fit(self, X, y):
@@ -354,6 +384,12 @@ def test_a_fit_on_its_own_is_as_always():
 def test_bad_width_is_refused(width):
     with pytest.raises(ValueError, match=r"'width' parameter of fused.*Got"):
         skmlp.fused(width=width)
+
+
+@pytest.mark.parametrize("engine", ["Loky", "spark", "", 2, True, ["dask"]])
+def test_unknown_engines_are_refused(engine):
+    with pytest.raises(ValueError, match=r"'engine' parameter.*None or one of loky, dask, ray"):
+        skmlp.fused(engine=engine)
 
 
 def test_random_mixtures_end_and_are_right():

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextvars
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -76,7 +76,7 @@ class Member:
         self._thread = threading.Thread(
             target=context.run, args=(self._run,), name=THREAD_NAME, daemon=True
         )
-        self._started = False
+        self._started = self._runs = False
 
     def go_on(self) -> None:
         """Let the member run until it waits or ends."""
@@ -87,6 +87,7 @@ class Member:
     def _run_on(self) -> None:
         outside = WarningsState()
         self._warnings.restore()
+        self._runs = True
         if not self._started:
             self._started = True
             self._thread.start()
@@ -94,13 +95,22 @@ class Member:
             self._turn.release()
         try:
             self._pause.acquire()
+            self._runs = False
         finally:
             outside.restore()
 
     def cancel(self) -> None:
-        """Have the member's thread end where it waits, if it does."""
+        """Have the member's thread end where it waits.
+
+        It ends in turn, as it ran: leaving its ``with`` blocks, it sets warning filters. Nobody
+        waits for a member that still runs (an interrupt came meanwhile): it ends when it would
+        next wait.
+        """
         self._cancelled = True
-        self._turn.release()
+        if self._runs:
+            self._turn.release()
+        elif not self.ended:
+            self.go_on()
 
     def wait_for_training(self, task: TrainingTask) -> TrainingResult | Exception:
         """Called in the member's own thread: hand the task over and wait for what comes of it."""
@@ -145,7 +155,7 @@ class WarningsState:
 
 def run_together(
     calls: Sequence[Callable[[], Any]], admit: Callable[[Sequence[TrainingTask]], bool]
-) -> Iterator[Member]:
+) -> Generator[Member]:
     """Run calls as members of one meeting, wave after wave; yield each member when it has ended.
 
     Parameters
