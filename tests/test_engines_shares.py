@@ -138,7 +138,9 @@ def test_networks_on_gpus_are_dealt_to_workers_with_gpus():
 def test_each_worker_trains_its_share_as_stacks(monkeypatch):
     engine, sizes, train = Here(workers=2), [], _meeting._train
     monkeypatch.setattr("skmlp.fusion.start_engine", lambda name: engine)
-    monkeypatch.setattr(_meeting, "_train", lambda tasks: sizes.append(len(tasks)) or train(tasks))
+    monkeypatch.setattr(
+        _meeting, "_train", lambda tasks, **_: sizes.append(len(tasks)) or train(tasks)
+    )
     X, y = load_iris(return_X_y=True)
     model = MLPClassifier((4,), max_iter=2, random_state=0)
     alone = cross_val_score(model, X, y, cv=9)

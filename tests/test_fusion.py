@@ -52,9 +52,9 @@ def stacks(monkeypatch):
     """Sizes of the groups of tasks that were trained together."""
     sizes, train = [], _meeting._train
 
-    def recorded(tasks):
+    def recorded(tasks, **others):
         sizes.append(len(tasks))
-        return train(tasks)
+        return train(tasks, **others)
 
     monkeypatch.setattr(_meeting, "_train", recorded)
     return sizes
@@ -327,7 +327,7 @@ def test_fits_that_record_warnings_get_their_own():
 def test_an_interrupt_stops_all_and_leaves_no_thread(monkeypatch):
     X, y = iris()
 
-    def interrupted(tasks):
+    def interrupted(tasks, **others):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(_meeting, "_train", interrupted)
@@ -380,7 +380,7 @@ def test_a_fit_on_its_own_is_as_always():
     np.testing.assert_array_equal(alone.coefs_[0], expected.coefs_[0])
 
 
-@pytest.mark.parametrize("width", [0, -1, 2.5, "all", None, True])
+@pytest.mark.parametrize("width", [0, -1, 2.5, "all", True])
 def test_bad_width_is_refused(width):
     with pytest.raises(ValueError, match=r"'width' parameter of fused.*Got"):
         skmlp.fused(width=width)
@@ -454,3 +454,15 @@ class Wrapper(ClassifierMixin, BaseEstimator):
 
     def predict(self, X):
         return self.model_.predict(X)
+
+
+def test_progress_shows_one_bar_for_each_wave(capsys):
+    X, y = load_iris(return_X_y=True)
+    model = skmlp.MLPClassifier((4,), max_iter=2, tol=1e9, random_state=0)
+    with skmlp.fused(progress=True), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        GridSearchCV(model, {"alpha": [0.1, 1.0]}, cv=3, refit=False).fit(X, y)
+    shown = capsys.readouterr().err
+    assert shown.count("Training networks: 100%") == 1
+    assert "6/6" in shown
+    assert "epoch=2" in shown

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ContextDecorator, ExitStack, closing
+from contextlib import ContextDecorator, ExitStack, closing, nullcontext
 from typing import Any
 
 import joblib
@@ -42,9 +42,15 @@ class FusedBackend(ParallelBackendBase):
     uses_threads = True
     supports_retrieve_callback = False
 
-    def __init__(self, nesting_level: int = 0, width: int = DEFAULT_WIDTH, **others: Any):
+    def __init__(
+        self,
+        nesting_level: int = 0,
+        width: int | None = None,
+        progress: bool = False,
+        **others: Any,
+    ):
         super().__init__(nesting_level=nesting_level, **others)
-        self.width = width
+        self.width, self.progress = width, progress
         self._pending: list[Job] = []
         self._running: Iterator[Job] | None = None
 
@@ -52,7 +58,7 @@ class FusedBackend(ParallelBackendBase):
         """As many as may wait at once, so that joblib makes each call a job of its own."""
         if n_jobs == 0:
             raise ValueError("n_jobs == 0 in Parallel has no meaning")
-        return max(2, self.width)
+        return max(2, DEFAULT_WIDTH if self.width is None else self.width)
 
     def submit(self, func: Call, callback: Any = None) -> Job:
         job = Job(func, callback)
@@ -70,7 +76,7 @@ class FusedBackend(ParallelBackendBase):
 
     def get_nested_backend(self) -> tuple[ParallelBackendBase, int | None]:
         """A search inside a call (nested cross-validation) trains its own networks as stacks."""
-        return FusedBackend(self.nesting_level + 1, width=self.width), None
+        return FusedBackend(self.nesting_level + 1, self.width, self.progress), None
 
     def abort_everything(self, ensure_ready: bool = True) -> None:
         self.terminate()
@@ -102,7 +108,7 @@ class FusedBackend(ParallelBackendBase):
 
     def _outcomes(self, calls: Sequence[Call]) -> Generator[tuple[Call, Outcome]]:
         """Run calls; yield each, when it has ended, with what came of it."""
-        with closing(run_together(calls, Wave(self.width))) as members:
+        with closing(run_together(calls, Wave(self.width), progress=self.progress)) as members:
             for member in members:
                 yield member.call, Outcome(member.result, member.error)
 
@@ -113,21 +119,34 @@ class EngineBackend(FusedBackend):
     ``width`` is that of each worker.
     """
 
-    def __init__(self, engine: Engine, width: int = DEFAULT_WIDTH, **others: Any):
+    def __init__(self, engine: Engine, width: int | None = None, **others: Any):
         super().__init__(width=width, **others)
         self.engine = engine
 
     def configure(self, *arguments: Any, require: str | None = None, **others: Any) -> int:
         """Calls that need this process's memory (a forest that predicts) run in this process."""
         if require == "sharedmem":
-            raise FallbackToBackend(FusedBackend(self.nesting_level, width=self.width))
+            raise FallbackToBackend(FusedBackend(self.nesting_level, self.width, self.progress))
         return super().configure(*arguments, require=require, **others)
 
     def effective_n_jobs(self, n_jobs: int | None) -> int:
         return super().effective_n_jobs(n_jobs) * self.engine.n_workers()
 
     def _outcomes(self, calls: Sequence[Call]) -> Generator[tuple[Call, Outcome]]:
-        return run_shares(self.engine, calls, Wave(self.width))
+        with (
+            closing(run_shares(self.engine, calls, Wave(self.width))) as outcomes,
+            progress_bar(len(calls)) if self.progress else nullcontext() as bar,
+        ):
+            for outcome in outcomes:
+                if bar is not None:
+                    bar.update()
+                yield outcome
+
+
+def progress_bar(n_fits: int) -> Any:
+    from tqdm.auto import tqdm  # comes with skorch
+
+    return tqdm(total=n_fits, desc="Fits", unit="fit")
 
 
 joblib.register_parallel_backend(_BACKEND, FusedBackend)
@@ -143,9 +162,10 @@ class fused(ContextDecorator):
 
     Parameters
     ----------
-    width : int, default=512
-        Most networks that wait for one another; a larger search goes in waves. With an engine:
-        in each worker.
+    width : int, default=None
+        Most networks that wait for one another; a larger search goes in waves. None is 512, or
+        fewer where their rows would fill a quarter of the free memory. With an engine: in each
+        worker.
     engine : {None, "loky", "dask", "ray"}, default=None
         Where the calls run.
 
@@ -163,6 +183,11 @@ class fused(ContextDecorator):
         more, which are sent once, are read-only in the calls. When a worker dies, its share runs
         again in another. Where networks train on GPUs, each worker has one of its own.
 
+    progress : bool, default=False
+        Whether to show a bar on standard error: networks that are done, epochs, best validation
+        score (or lowest loss) so far; with an engine, fits that are done. Networks with
+        ``verbose`` show the bar too, in place of their lines.
+
     Raises
     ------
     ImportError
@@ -170,6 +195,12 @@ class fused(ContextDecorator):
         ``"skmlp[ray]"``.
     ValueError
         If a parameter cannot be used; on entering, if there is no Dask client.
+
+    Notes
+    -----
+    ``cv_results_`` and `cross_validate` give as ``fit_time`` what scikit-learn did for the fit
+    plus the network's share of its stack: the time of each step divided by the networks that
+    took it.
 
     Examples
     --------
@@ -184,18 +215,19 @@ class fused(ContextDecorator):
     True
     """
 
-    def __init__(self, width: int = DEFAULT_WIDTH, engine: str | None = None):
-        if not isinstance(width, int) or isinstance(width, bool) or width < 1:
+    def __init__(self, width: int | None = None, engine: str | None = None, progress: bool = False):
+        is_int = isinstance(width, int) and not isinstance(width, bool)
+        if width is not None and not (is_int and width >= 1):
             raise ValueError(
-                f"The 'width' parameter of fused must be an int of at least 1. Got {width!r} "
-                "instead."
+                "The 'width' parameter of fused must be None or an int of at least 1. "
+                f"Got {width!r} instead."
             )
         if engine is not None and not (isinstance(engine, str) and engine in ENGINES):
             raise ValueError(
                 f"The 'engine' parameter of fused must be None or one of {', '.join(ENGINES)}. "
                 f"Got {engine!r} instead."
             )
-        self.width, self.engine = width, engine
+        self.width, self.engine, self.progress = width, engine, progress
         self._exits: list[ExitStack] = []
 
     def __enter__(self) -> fused:
@@ -210,7 +242,7 @@ class fused(ContextDecorator):
 
     def _backend(self, stack: ExitStack) -> FusedBackend:
         if self.engine is None:
-            return FusedBackend(width=self.width)
+            return FusedBackend(width=self.width, progress=self.progress)
         engine = start_engine(self.engine)
         stack.callback(engine.close)
-        return EngineBackend(engine, width=self.width)
+        return EngineBackend(engine, self.width, progress=self.progress)
