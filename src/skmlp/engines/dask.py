@@ -63,9 +63,9 @@ class DaskEngine(Engine):
     ) -> Generator[tuple[int, list[bytes]]]:
         futures = self._scatter(arrays)
         running = _Running(self, futures)
-        for place, share in shares.items():
-            running.submit(place, share)
         try:
+            for place, share in shares.items():
+                running.submit(place, share)
             with other_tasks_may_run():
                 while running.shares:
                     yield from running.ended()
