@@ -17,6 +17,7 @@ import torch
 from .._device import usual_torch
 from .._task import FULL_BATCH_OPTIMIZERS, TrainingTask
 from .full_batch import train_full_batch
+from .padding import cut, padded
 from .processor import few_threads, flops_per_step, flushed_denormals
 from .stack import Outcome, Stack, optimizer_key
 from .watching import StackBar
@@ -50,6 +51,7 @@ def train(tasks: Sequence[TrainingTask], *, progress: bool = False) -> Outcomes:
         In the order of ``tasks``. A network that diverges has its own exception, and the others
         of its stack are not touched.
     """
+    given, tasks = tasks, padded(tasks)
     stacks = defaultdict(list)
     for i, task in enumerate(tasks):
         stacks[task.stack_key].append(i)
@@ -60,7 +62,7 @@ def train(tasks: Sequence[TrainingTask], *, progress: bool = False) -> Outcomes:
             tasks = [replace(task, verbose=0) for task in tasks]
         outcomes = _train_parts([[tasks[i] for i in part] for part in places], bar)
     results = dict(zip(chain(*places), chain(*outcomes), strict=True))
-    return [results[i] for i in range(len(tasks))]
+    return [cut(results[i], task) for i, task in enumerate(given)]
 
 
 def slices(places: Sequence[int], tasks: Sequence[TrainingTask]) -> list[list[int]]:
