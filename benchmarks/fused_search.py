@@ -1,10 +1,11 @@
-"""Time a grid search: scikit-learn's MLP, and skmlp unfused and fused, on the same grid.
+"""Time a grid search: scikit-learn's MLP, a skorch net, and skmlp unfused and fused.
 
-24 settings x 5 folds, float32, no early stopping, equal epochs, two processes (scikit-learn and
-skmlp unfused) or all cores (fused). scikit-learn and skmlp unfused are timed on a part of the
-grid, and the time is multiplied; medians of several repetitions.
+The same grid for all: 24 settings x 5 folds, float32, no early stopping, equal epochs. Two
+processes (scikit-learn, skorch, skmlp unfused) or all cores (fused: in this process, and in
+loky's, which have been started and have imported torch before). What is not fused is timed on a
+part of the grid, and the time is multiplied. Medians of several repetitions, in turns.
 
-    python benchmarks/fused_search.py [--repeats 3] [--part 4]
+    python benchmarks/fused_search.py [--repeats 3] [--part 6]
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from statistics import median
 from time import perf_counter
 
 import numpy as np
-from one_fit import Case, circles, digits, machine
+from one_fit import Case, circles, digits, machine, skorch_net
 from sklearn.datasets import load_breast_cancer
 from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPClassifier as SklearnMLP
@@ -39,7 +40,7 @@ ALPHAS = [1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0]
 RATES = [1e-3, 3e-3, 1e-2, 3e-2]
 
 
-def search(case: Case, estimator, n_jobs: int | None, part: int) -> GridSearchCV:
+def search(case: Case, estimator, n_jobs: int | None, part: int = 1) -> GridSearchCV:
     model = estimator(
         case.hidden,
         batch_size=case.batch_size,
@@ -48,8 +49,19 @@ def search(case: Case, estimator, n_jobs: int | None, part: int) -> GridSearchCV
         tol=0.0,
         random_state=0,
     )
-    grid = {"alpha": ALPHAS[: len(ALPHAS) // part or 1], "learning_rate_init": RATES}
+    grid = {"alpha": part_of(ALPHAS, part), "learning_rate_init": RATES}
     return GridSearchCV(model, grid, cv=5, n_jobs=n_jobs, refit=False)
+
+
+def skorch_search(case: Case, X, y, part: int) -> GridSearchCV:
+    grid = {"optimizer__weight_decay": part_of(ALPHAS, part), "lr": RATES}
+    return GridSearchCV(skorch_net(case, X, y), grid, cv=5, n_jobs=2, refit=False)
+
+
+def part_of(values: list[float], part: int) -> list[float]:
+    if len(values) % part:
+        raise SystemExit(f"--part must divide {len(values)}. Got {part}.")
+    return values[: len(values) // part]
 
 
 def seconds(found: GridSearchCV, X, y) -> float:
@@ -60,31 +72,64 @@ def seconds(found: GridSearchCV, X, y) -> float:
         return perf_counter() - start
 
 
+def fused_seconds(engine: str | None, found: GridSearchCV, X, y) -> float:
+    with skmlp.fused(engine=engine):
+        return seconds(found, X, y)
+
+
+def start_workers() -> None:
+    """Have the processes of engine="loky" import what they need."""
+    X, y = circles()
+    model = skmlp.MLPClassifier((2,), max_iter=1)
+    fused_seconds("loky", GridSearchCV(model, {"alpha": ALPHAS}, cv=5), X, y)
+
+
+def median_times(case: Case, repeats: int, part: int) -> dict[str, float]:
+    X, y = case.data()
+    labels = y.astype(np.int64)
+    ours = skmlp.MLPClassifier
+    contenders = {
+        "scikit-learn": lambda: part * seconds(search(case, SklearnMLP, 2, part), X, y),
+        "skorch": lambda: part * seconds(skorch_search(case, X, y, part), X, labels),
+        "unfused": lambda: part * seconds(search(case, ours, 2, part), X, y),
+        "fused": lambda: fused_seconds(None, search(case, ours, None), X, y),
+        "fused loky": lambda: fused_seconds("loky", search(case, ours, None), X, y),
+    }
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(repeats):
+        for name, run in contenders.items():
+            times[name].append(run())
+    return {name: median(values) for name, values in times.items()}
+
+
+RATIOS = [
+    ("scikit-learn", "fused"),
+    ("scikit-learn", "fused loky"),
+    ("skorch", "fused"),
+    ("skorch", "fused loky"),
+    ("unfused", "fused"),
+    ("unfused", "fused loky"),
+]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--part", type=int, default=3, help="part of the grid for the unfused")
+    parser.add_argument("--part", type=int, default=6, help="part of the grid for the unfused")
     parser.add_argument("--cases", type=int, nargs="*", default=range(len(CASES)))
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore")
     print(machine(2))
-    print("| search | scikit-learn | unfused | fused | scikit-learn / fused | unfused / fused |")
-    print("|---|---|---|---|---|---|")
+    names = ["scikit-learn", "skorch", "unfused", "fused", "fused loky"]
+    header = ["search", *names, *(f"{a} / {b}" for a, b in RATIOS)]
+    print("| " + " | ".join(header) + " |")
+    print("|" + "---|" * len(header))
+    start_workers()
     for case in (CASES[i] for i in arguments.cases):
-        X, y = case.data()
-        times: dict[str, list[float]] = {"sklearn": [], "unfused": [], "fused": []}
-        for _ in range(arguments.repeats):
-            part = search(case, SklearnMLP, 2, arguments.part)
-            times["sklearn"].append(arguments.part * seconds(part, X, y))
-            part = search(case, skmlp.MLPClassifier, 2, arguments.part)
-            times["unfused"].append(arguments.part * seconds(part, X, y))
-            with skmlp.fused():
-                times["fused"].append(seconds(search(case, skmlp.MLPClassifier, None, 1), X, y))
-        s, u, f = (median(times[name]) for name in ("sklearn", "unfused", "fused"))
-        print(
-            f"| {case.name} | {s:.1f} s | {u:.1f} s | {f:.1f} s | {s / f:.1f} | {u / f:.1f} |",
-            flush=True,
-        )
+        times = median_times(case, arguments.repeats, arguments.part)
+        cells = [f"{times[name]:.1f} s" for name in names]
+        cells += [f"{times[a] / times[b]:.1f}" for a, b in RATIOS]
+        print(f"| {case.name} | " + " | ".join(cells) + " |", flush=True)
 
 
 if __name__ == "__main__":

@@ -100,8 +100,8 @@ def _parameters(case: Case) -> dict:
     }
 
 
-def fit_skorch(case: Case, X, y, **optimizer):
-    net = skorch.NeuralNetClassifier(
+def skorch_net(case: Case, X, y, **optimizer) -> skorch.NeuralNetClassifier:
+    return skorch.NeuralNetClassifier(
         module_of(case, X, y),
         criterion=torch.nn.CrossEntropyLoss,
         optimizer=torch.optim.Adam,
@@ -113,7 +113,10 @@ def fit_skorch(case: Case, X, y, **optimizer):
         train_split=None,
         verbose=0,
     )
-    return net.fit(X, y.astype(np.int64))
+
+
+def fit_skorch(case: Case, X, y, **optimizer):
+    return skorch_net(case, X, y, **optimizer).fit(X, y.astype(np.int64))
 
 
 def fit_torch(case: Case, X, y):

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from skmlp._task import OptimizerSettings, Rows, TrainingTask
+from skmlp._task import OptimizerSettings, Rows, TrainingResult, TrainingTask
+from skmlp.training import train
 
 TARGETS = {
     "log_loss": lambda rng, n: np.eye(3)[rng.integers(0, 3, n)],
@@ -50,3 +51,18 @@ def make_task(
         score=others.pop("score", "accuracy"),
         **others,
     )
+
+
+def trained_alone(tasks):
+    return [train([task])[0] for task in tasks]
+
+
+def assert_same(ours, theirs, rtol=1e-9):
+    assert isinstance(ours, TrainingResult), ours
+    assert ours.n_iter == theirs.n_iter
+    assert ours.stopping_reason == theirs.stopping_reason
+    np.testing.assert_allclose(ours.loss_curve, theirs.loss_curve, rtol=rtol)
+    for a, b in zip(
+        [*ours.coefs, *ours.intercepts], [*theirs.coefs, *theirs.intercepts], strict=True
+    ):
+        np.testing.assert_allclose(a, b, rtol=rtol, atol=1e-12)

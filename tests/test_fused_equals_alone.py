@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 import skmlp
 
 # What splits stacks: few of each, so that the stacks are large.
-SHAPES = [(8,), (6, 5)]
+SHAPES = [(8,), (5,), (6, 5)]
 ACTIVATIONS = ["relu", "tanh"]
 OPTIMIZERS = ["adam", "sgd", "adamw", "nadam", "rmsprop", "adagrad", "adamax", "radam", "adadelta"]
 N_CONFIGURATIONS = 200

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import warnings
 
 import numpy as np
@@ -51,9 +52,9 @@ def stacks(monkeypatch):
     """Sizes of the groups of tasks that were trained together."""
     sizes, train = [], _meeting._train
 
-    def recorded(tasks):
+    def recorded(tasks, **others):
         sizes.append(len(tasks))
-        return train(tasks)
+        return train(tasks, **others)
 
     monkeypatch.setattr(_meeting, "_train", recorded)
     return sizes
@@ -277,6 +278,35 @@ def test_warnings_reach_the_callers_filters_and_leave_them_alone():
     assert list(warnings.filters) == filters
 
 
+def test_cancelled_fits_leave_the_warning_filters_alone_however_slowly_they_end():
+    class Slow(MLPClassifier):
+        def fit(self, X, y):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                try:
+                    return super().fit(X, y)
+                finally:
+                    time.sleep(0.1)
+
+    X, y = iris()
+    model, grid = Slow((4,), max_iter=2), {"learning_rate_init": [0.01, -1.0, 0.02]}
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        filters = list(warnings.filters)
+        with skmlp.fused(), pytest.raises(ValueError, match="learning_rate_init"):
+            cross_val_score(
+                GridSearchCV(model, grid, cv=2, error_score="raise"),
+                X,
+                y,
+                cv=2,
+                error_score="raise",
+            )
+        assert list(warnings.filters) == filters
+        assert not any(thread.name == _meeting.THREAD_NAME for thread in threading.enumerate())
+        time.sleep(0.3)
+        assert list(warnings.filters) == filters
+
+
 def test_fits_that_record_warnings_get_their_own():
     class Recording(MLPClassifier):
         def fit(self, X, y):
@@ -297,7 +327,7 @@ def test_fits_that_record_warnings_get_their_own():
 def test_an_interrupt_stops_all_and_leaves_no_thread(monkeypatch):
     X, y = iris()
 
-    def interrupted(tasks):
+    def interrupted(tasks, **others):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(_meeting, "_train", interrupted)
@@ -350,10 +380,16 @@ def test_a_fit_on_its_own_is_as_always():
     np.testing.assert_array_equal(alone.coefs_[0], expected.coefs_[0])
 
 
-@pytest.mark.parametrize("width", [0, -1, 2.5, "all", None, True])
+@pytest.mark.parametrize("width", [0, -1, 2.5, "all", True])
 def test_bad_width_is_refused(width):
     with pytest.raises(ValueError, match=r"'width' parameter of fused.*Got"):
         skmlp.fused(width=width)
+
+
+@pytest.mark.parametrize("engine", ["Loky", "spark", "", 2, True, ["dask"]])
+def test_unknown_engines_are_refused(engine):
+    with pytest.raises(ValueError, match=r"'engine' parameter.*None or one of loky, dask, ray"):
+        skmlp.fused(engine=engine)
 
 
 def test_random_mixtures_end_and_are_right():
@@ -418,3 +454,15 @@ class Wrapper(ClassifierMixin, BaseEstimator):
 
     def predict(self, X):
         return self.model_.predict(X)
+
+
+def test_progress_shows_one_bar_for_each_wave(capsys):
+    X, y = load_iris(return_X_y=True)
+    model = skmlp.MLPClassifier((4,), max_iter=2, tol=1e9, random_state=0)
+    with skmlp.fused(progress=True), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        GridSearchCV(model, {"alpha": [0.1, 1.0]}, cv=3, refit=False).fit(X, y)
+    shown = capsys.readouterr().err
+    assert shown.count("Training networks: 100%") == 1
+    assert "6/6" in shown
+    assert "epoch=2" in shown

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import scipy.sparse
 import torch
-from helpers import make_task, random_rows
+from helpers import assert_same, make_task, random_rows, trained_alone
 
 from skmlp import training
-from skmlp._task import OptimizerSettings, Rows, TrainingResult
+from skmlp._task import OptimizerSettings, Rows
 from skmlp.training import optimizers, slices, train
 from skmlp.training.progress import DivergenceError
 from skmlp.training.stack import Stack
@@ -21,21 +21,6 @@ def way_of_different_rates(request, monkeypatch):
     """Different rates by directions, or by groups of equal rates, as in larger stacks."""
     entries = 10**9 if request.param == "directions" else 0
     monkeypatch.setattr(optimizers, "_ENTRIES_PER_GROUP", entries)
-
-
-def trained_alone(tasks):
-    return [train([task])[0] for task in tasks]
-
-
-def assert_same(ours, theirs, rtol=1e-9):
-    assert isinstance(ours, TrainingResult), ours
-    assert ours.n_iter == theirs.n_iter
-    assert ours.stopping_reason == theirs.stopping_reason
-    np.testing.assert_allclose(ours.loss_curve, theirs.loss_curve, rtol=rtol)
-    for a, b in zip(
-        [*ours.coefs, *ours.intercepts], [*theirs.coefs, *theirs.intercepts], strict=True
-    ):
-        np.testing.assert_allclose(a, b, rtol=rtol, atol=1e-12)
 
 
 def seven_tasks(optimizer="adam", **others):
@@ -195,7 +180,7 @@ def test_stacks_of_several_shapes_train_side_by_side(monkeypatch):
     monkeypatch.setattr(Stack, "end_epochs", end_epochs)
     tasks = [make_task(hidden=hidden, seed=k) for k, hidden in enumerate([(5,), (3, 4), (5, 5)])]
     for together, alone in zip(train(tasks), trained_alone(tasks), strict=True):
-        assert_same(together, alone, rtol=0)
+        assert_same(together, alone)
     assert any("ThreadPoolExecutor" in name for name in names)
 
 

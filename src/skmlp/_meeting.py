@@ -11,10 +11,12 @@ from __future__ import annotations
 import contextvars
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import nullcontext
+from time import perf_counter
 from typing import Any
 
+from ._fit_times import with_own_fit_time
 from ._task import TrainingResult, TrainingTask
 
 THREAD_NAME = "skmlp-member"
@@ -41,10 +43,12 @@ def train_or_meet(task: TrainingTask) -> TrainingResult:
     return outcome
 
 
-def _train(tasks: Sequence[TrainingTask]) -> list[TrainingResult | Exception]:
+def _train(
+    tasks: Sequence[TrainingTask], *, progress: bool = False
+) -> list[TrainingResult | Exception]:
     from .training import train  # imports torch
 
-    return train(tasks)
+    return train(tasks, progress=progress)
 
 
 class Cancelled(BaseException):
@@ -69,6 +73,7 @@ class Member:
         self.result: Any = None
         self.error: BaseException | None = None
         self.ended = False
+        self._waited_for_others = 0.0
         self._cancelled = False
         self._turn, self._pause = threading.Semaphore(0), threading.Semaphore(0)
         self._warnings = WarningsState()
@@ -76,7 +81,7 @@ class Member:
         self._thread = threading.Thread(
             target=context.run, args=(self._run,), name=THREAD_NAME, daemon=True
         )
-        self._started = False
+        self._started = self._runs = False
 
     def go_on(self) -> None:
         """Let the member run until it waits or ends."""
@@ -87,6 +92,7 @@ class Member:
     def _run_on(self) -> None:
         outside = WarningsState()
         self._warnings.restore()
+        self._runs = True
         if not self._started:
             self._started = True
             self._thread.start()
@@ -94,17 +100,26 @@ class Member:
             self._turn.release()
         try:
             self._pause.acquire()
+            self._runs = False
         finally:
             outside.restore()
 
     def cancel(self) -> None:
-        """Have the member's thread end where it waits, if it does."""
+        """Have the member's thread end where it waits.
+
+        It ends in turn, as it ran: leaving its ``with`` blocks, it sets warning filters. Nobody
+        waits for a member that still runs (an interrupt came meanwhile): it ends when it would
+        next wait.
+        """
         self._cancelled = True
-        self._turn.release()
+        if self._runs:
+            self._turn.release()
+        elif not self.ended:
+            self.go_on()
 
     def wait_for_training(self, task: TrainingTask) -> TrainingResult | Exception:
         """Called in the member's own thread: hand the task over and wait for what comes of it."""
-        self.task = task
+        self.task, start = task, perf_counter()
         self._stop_here()
         self._turn.acquire()
         if self._cancelled:
@@ -112,12 +127,14 @@ class Member:
         self.task = None
         outcome, self.outcome = self.outcome, None
         assert outcome is not None
+        own = outcome.seconds if isinstance(outcome, TrainingResult) else 0.0
+        self._waited_for_others += perf_counter() - start - own
         return outcome
 
     def _run(self) -> None:
         _local.member = self
         try:
-            self.result = self.call()
+            self.result = with_own_fit_time(self.call(), self._waited_for_others)
         except BaseException as error:
             self.error = error
         self.ended = True
@@ -144,8 +161,11 @@ class WarningsState:
 
 
 def run_together(
-    calls: Sequence[Callable[[], Any]], admit: Callable[[Sequence[TrainingTask]], bool]
-) -> Iterator[Member]:
+    calls: Sequence[Callable[[], Any]],
+    admit: Callable[[Sequence[TrainingTask]], bool],
+    *,
+    progress: bool = False,
+) -> Generator[Member]:
     """Run calls as members of one meeting, wave after wave; yield each member when it has ended.
 
     Parameters
@@ -153,6 +173,8 @@ def run_together(
     calls : sequence of callable
     admit : callable
         ``admit(waiting tasks)``: whether another member may start before these train.
+    progress : bool
+        Whether each wave shows a bar while it trains.
     """
     waiting: list[Member] = []
     not_started = list(reversed(calls))
@@ -165,16 +187,17 @@ def run_together(
                 if member.ended:
                     waiting.remove(member)
                     yield member
-            yield from _train_wave(waiting)
+            yield from _train_wave(waiting, progress)
             waiting = [member for member in waiting if not member.ended]
     finally:
         for member in waiting:
             member.cancel()
 
 
-def _train_wave(waiting: list[Member]) -> Iterator[Member]:
+def _train_wave(waiting: list[Member], progress: bool) -> Iterator[Member]:
     """Train what the members wait for; let each go on with its own outcome."""
-    outcomes = _train([member.task for member in waiting if member.task is not None])
+    tasks = [member.task for member in waiting if member.task is not None]
+    outcomes = _train(tasks, progress=progress and bool(tasks))
     for member, outcome in zip(waiting, outcomes, strict=True):
         member.outcome = outcome
         member.go_on()

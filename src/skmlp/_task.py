@@ -159,7 +159,8 @@ class TrainingTask:
 class TrainingResult:
     """What training gives back. Arrays and plain types only.
 
-    ``stopping_reason`` is a key of `STOPPING_REASONS`.
+    ``stopping_reason`` is a key of `STOPPING_REASONS`; ``seconds`` is the network's share of the
+    time that its stack took: each step's time is divided by the networks that took it.
     """
 
     coefs: list[np.ndarray]
@@ -175,6 +176,7 @@ class TrainingResult:
     no_improvement_count: int
     stopping_reason: str
     checkpoint: Checkpoint | None = None
+    seconds: float = 0.0
 
 
 STOPPING_REASONS = {

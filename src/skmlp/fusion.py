@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ContextDecorator, ExitStack
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ContextDecorator, ExitStack, closing, nullcontext
 from typing import Any
 
 import joblib
-from joblib.parallel import ParallelBackendBase
+from joblib.parallel import FallbackToBackend, ParallelBackendBase
 
-from ._meeting import Member, run_together
-from ._task import TrainingTask
+from ._meeting import run_together
+from ._waves import DEFAULT_WIDTH, Wave
+from .engines import ENGINES, Engine, start_engine
+from .engines.outcomes import Outcome
+from .engines.shares import run_shares
 
 __all__ = ["fused"]
 
 _BACKEND = "skmlp-fused"
 
-# Members that may wait at once: beyond a few hundred small networks a step's cost per network no
-# longer falls, and a stack of large ones is trained in slices anyway.
-_DEFAULT_WIDTH = 512
-# Rows that waiting members may hold. Each fit of a search holds its own copy of its training
-# rows, so this bounds what a wave needs beyond what the search needs without fusion.
-_MOST_WAITING_BYTES = 2 << 30
+Call = Callable[[], Any]
 
 
 class Job:
     """One call that joblib has handed over, run at the latest when its result is asked for."""
 
-    def __init__(self, call: Callable[[], Any], callback: Callable[[Any], None] | None):
+    def __init__(self, call: Call, callback: Callable[[Any], None] | None):
         self.call, self.callback = call, callback
-        self.member: Member | None = None
+        self.outcome: Outcome | None = None
 
 
 class FusedBackend(ParallelBackendBase):
@@ -44,9 +42,15 @@ class FusedBackend(ParallelBackendBase):
     uses_threads = True
     supports_retrieve_callback = False
 
-    def __init__(self, nesting_level: int = 0, width: int = _DEFAULT_WIDTH, **others: Any):
+    def __init__(
+        self,
+        nesting_level: int = 0,
+        width: int | None = None,
+        progress: bool = False,
+        **others: Any,
+    ):
         super().__init__(nesting_level=nesting_level, **others)
-        self.width = width
+        self.width, self.progress = width, progress
         self._pending: list[Job] = []
         self._running: Iterator[Job] | None = None
 
@@ -54,27 +58,25 @@ class FusedBackend(ParallelBackendBase):
         """As many as may wait at once, so that joblib makes each call a job of its own."""
         if n_jobs == 0:
             raise ValueError("n_jobs == 0 in Parallel has no meaning")
-        return max(2, self.width)
+        return max(2, DEFAULT_WIDTH if self.width is None else self.width)
 
-    def submit(self, func: Callable[[], Any], callback: Any = None) -> Job:
+    def submit(self, func: Call, callback: Any = None) -> Job:
         job = Job(func, callback)
         self._pending.append(job)
         return job
 
     def retrieve_result(self, out: Job, timeout: float | None = None) -> Any:
         """The result of a job; all jobs that are pending run with it."""
-        while out.member is None:
+        while out.outcome is None:
             self._run_some()
-        if out.member.error is not None:
-            raise out.member.error
-        return out.member.result
+        return out.outcome.give()
 
     def retrieve_result_callback(self, out: Any) -> Any:
         raise RuntimeError("results are retrieved without callbacks")
 
     def get_nested_backend(self) -> tuple[ParallelBackendBase, int | None]:
         """A search inside a call (nested cross-validation) trains its own networks as stacks."""
-        return FusedBackend(self.nesting_level + 1, width=self.width), None
+        return FusedBackend(self.nesting_level + 1, self.width, self.progress), None
 
     def abort_everything(self, ensure_ready: bool = True) -> None:
         self.terminate()
@@ -98,23 +100,53 @@ class FusedBackend(ParallelBackendBase):
 
     def _run(self, jobs: Sequence[Job]) -> Iterator[Job]:
         of_call = {id(job.call): job for job in jobs}
-        members = run_together([job.call for job in jobs], self._admits)
-        try:
-            for member in members:
-                job = of_call[id(member.call)]
-                job.member = member
+        with closing(self._outcomes([job.call for job in jobs])) as outcomes:
+            for call, outcome in outcomes:
+                job = of_call[id(call)]
+                job.outcome = outcome
                 yield job
-        finally:
-            members.close()  # type: ignore[attr-defined]
 
-    def _admits(self, waiting: Sequence[TrainingTask]) -> bool:
-        return len(waiting) < self.width and rows_bytes(waiting) < _MOST_WAITING_BYTES
+    def _outcomes(self, calls: Sequence[Call]) -> Generator[tuple[Call, Outcome]]:
+        """Run calls; yield each, when it has ended, with what came of it."""
+        with closing(run_together(calls, Wave(self.width), progress=self.progress)) as members:
+            for member in members:
+                yield member.call, Outcome(member.result, member.error)
 
 
-def rows_bytes(tasks: Sequence[TrainingTask]) -> int:
-    """Bytes of the rows of tasks, an array that several share counted once."""
-    arrays = {id(task.train.X): task.train.X for task in tasks}
-    return sum(getattr(X, "nbytes", None) or X.data.nbytes for X in arrays.values())
+class EngineBackend(FusedBackend):
+    """As `FusedBackend`, but the calls are dealt to an engine's workers.
+
+    ``width`` is that of each worker.
+    """
+
+    def __init__(self, engine: Engine, width: int | None = None, **others: Any):
+        super().__init__(width=width, **others)
+        self.engine = engine
+
+    def configure(self, *arguments: Any, require: str | None = None, **others: Any) -> int:
+        """Calls that need this process's memory (a forest that predicts) run in this process."""
+        if require == "sharedmem":
+            raise FallbackToBackend(FusedBackend(self.nesting_level, self.width, self.progress))
+        return super().configure(*arguments, require=require, **others)
+
+    def effective_n_jobs(self, n_jobs: int | None) -> int:
+        return super().effective_n_jobs(n_jobs) * self.engine.n_workers()
+
+    def _outcomes(self, calls: Sequence[Call]) -> Generator[tuple[Call, Outcome]]:
+        with (
+            closing(run_shares(self.engine, calls, Wave(self.width))) as outcomes,
+            progress_bar(len(calls)) if self.progress else nullcontext() as bar,
+        ):
+            for outcome in outcomes:
+                if bar is not None:
+                    bar.update()
+                yield outcome
+
+
+def progress_bar(n_fits: int) -> Any:
+    from tqdm.auto import tqdm  # comes with skorch
+
+    return tqdm(total=n_fits, desc="Fits", unit="fit")
 
 
 joblib.register_parallel_backend(_BACKEND, FusedBackend)
@@ -130,8 +162,45 @@ class fused(ContextDecorator):
 
     Parameters
     ----------
-    width : int, default=512
-        Most networks that wait for one another; a larger search goes in waves.
+    width : int, default=None
+        Most networks that wait for one another; a larger search goes in waves. None is 512, or
+        fewer where their rows would fill a quarter of the free memory. With an engine: in each
+        worker.
+    engine : {None, "loky", "dask", "ray"}, default=None
+        Where the calls run.
+
+        - None: in this process.
+        - "loky": dealt to one process per core of this machine, each of which trains its share
+          as stacks. The processes are joblib's and stay warm: the first search waits some
+          seconds until they have imported torch.
+        - "dask": the same over the workers of the active ``distributed.Client``. The best
+          workers have one thread each.
+        - "ray": the same over a Ray cluster. Unless ``ray.init`` has been called, it connects to
+          ``RAY_ADDRESS`` or starts a cluster on this machine.
+
+        Calls, results and warnings travel between processes: estimators must be picklable (those
+        defined in a script or notebook are sent with their code), and arrays of a megabyte and
+        more, which are sent once, are read-only in the calls. When a worker dies, its share runs
+        again in another. Where networks train on GPUs, each worker has one of its own.
+
+    progress : bool, default=False
+        Whether to show a bar on standard error: networks that are done, epochs, best validation
+        score (or lowest loss) so far; with an engine, fits that are done. Networks with
+        ``verbose`` show the bar too, in place of their lines.
+
+    Raises
+    ------
+    ImportError
+        On entering, if the engine's library is missing: ``pip install "skmlp[dask]"`` or
+        ``"skmlp[ray]"``.
+    ValueError
+        If a parameter cannot be used; on entering, if there is no Dask client.
+
+    Notes
+    -----
+    ``cv_results_`` and `cross_validate` give as ``fit_time`` what scikit-learn did for the fit
+    plus the network's share of its stack: the time of each step divided by the networks that
+    took it.
 
     Examples
     --------
@@ -146,21 +215,34 @@ class fused(ContextDecorator):
     True
     """
 
-    def __init__(self, width: int = _DEFAULT_WIDTH):
-        if not isinstance(width, int) or isinstance(width, bool) or width < 1:
+    def __init__(self, width: int | None = None, engine: str | None = None, progress: bool = False):
+        is_int = isinstance(width, int) and not isinstance(width, bool)
+        if width is not None and not (is_int and width >= 1):
             raise ValueError(
-                f"The 'width' parameter of fused must be an int of at least 1. Got {width!r} "
-                "instead."
+                "The 'width' parameter of fused must be None or an int of at least 1. "
+                f"Got {width!r} instead."
             )
-        self.width = width
+        if engine is not None and not (isinstance(engine, str) and engine in ENGINES):
+            raise ValueError(
+                f"The 'engine' parameter of fused must be None or one of {', '.join(ENGINES)}. "
+                f"Got {engine!r} instead."
+            )
+        self.width, self.engine, self.progress = width, engine, progress
         self._exits: list[ExitStack] = []
 
     def __enter__(self) -> fused:
-        stack = ExitStack()
-        backend = FusedBackend(width=self.width)
-        stack.enter_context(joblib.parallel_config(backend, n_jobs=2))
-        self._exits.append(stack)
+        with ExitStack() as stack:
+            backend = self._backend(stack)
+            stack.enter_context(joblib.parallel_config(backend, n_jobs=2))
+            self._exits.append(stack.pop_all())
         return self
 
     def __exit__(self, *error: Any) -> None:
         self._exits.pop().close()
+
+    def _backend(self, stack: ExitStack) -> FusedBackend:
+        if self.engine is None:
+            return FusedBackend(width=self.width, progress=self.progress)
+        engine = start_engine(self.engine)
+        stack.callback(engine.close)
+        return EngineBackend(engine, self.width, progress=self.progress)

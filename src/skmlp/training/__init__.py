@@ -6,6 +6,8 @@ import threading
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from itertools import chain, pairwise
 from math import ceil
 
@@ -15,8 +17,10 @@ import torch
 from .._device import usual_torch
 from .._task import FULL_BATCH_OPTIMIZERS, TrainingTask
 from .full_batch import train_full_batch
+from .padding import cut, padded
 from .processor import few_threads, flops_per_step, flushed_denormals
 from .stack import Outcome, Stack, optimizer_key
+from .watching import StackBar
 
 __all__ = ["train"]
 
@@ -31,12 +35,15 @@ _SLICE_BYTES = 16 << 20
 _FLOPS_FOR_SLICES = 10e6
 
 
-def train(tasks: Sequence[TrainingTask]) -> Outcomes:
+def train(tasks: Sequence[TrainingTask], *, progress: bool = False) -> Outcomes:
     """Train the networks of all tasks, those of one shape together.
 
     Parameters
     ----------
     tasks : sequence of TrainingTask
+    progress : bool
+        Whether to show a bar. Several networks, one of which is verbose, show one too, in place
+        of a line for every epoch of every network.
 
     Returns
     -------
@@ -44,13 +51,18 @@ def train(tasks: Sequence[TrainingTask]) -> Outcomes:
         In the order of ``tasks``. A network that diverges has its own exception, and the others
         of its stack are not touched.
     """
+    given, tasks = tasks, padded(tasks)
     stacks = defaultdict(list)
     for i, task in enumerate(tasks):
         stacks[task.stack_key].append(i)
     places = [part for stack in stacks.values() for part in slices(stack, tasks)]
-    outcomes = _train_parts([[tasks[i] for i in part] for part in places])
+    show = progress or (len(tasks) > 1 and any(task.verbose for task in tasks))
+    with StackBar(len(tasks)) if show else nullcontext() as bar:
+        if show:
+            tasks = [replace(task, verbose=0) for task in tasks]
+        outcomes = _train_parts([[tasks[i] for i in part] for part in places], bar)
     results = dict(zip(chain(*places), chain(*outcomes), strict=True))
-    return [results[i] for i in range(len(tasks))]
+    return [cut(results[i], task) for i, task in enumerate(given)]
 
 
 def slices(places: Sequence[int], tasks: Sequence[TrainingTask]) -> list[list[int]]:
@@ -76,7 +88,7 @@ def _cores_that_pay(tasks: Sequence[TrainingTask]) -> int:
     return int(np.clip(sum(map(flops_per_step, tasks)) // _FLOPS_FOR_SLICES, 1, most))
 
 
-def _train_parts(parts: list[list[TrainingTask]]) -> list[Outcomes]:
+def _train_parts(parts: list[list[TrainingTask]], bar: StackBar | None) -> list[Outcomes]:
     """Train slices and stacks, those with enough work side by side, each on one core.
 
     Two slices on a core each are no slower than one on both, and on a busy machine much faster:
@@ -85,11 +97,11 @@ def _train_parts(parts: list[list[TrainingTask]]) -> list[Outcomes]:
     outcomes: dict[int, Outcomes] = {}
     side_by_side = [i for i, part in enumerate(parts) if _may_share_the_processor(part)]
     if len(side_by_side) > 1 and torch.get_num_threads() > 1:
-        trained = _train_side_by_side([parts[i] for i in side_by_side])
+        trained = _train_side_by_side([parts[i] for i in side_by_side], bar)
         outcomes = dict(zip(side_by_side, trained, strict=True))
     for i, part in enumerate(parts):
         if i not in outcomes:
-            outcomes[i] = _train_stack(part)
+            outcomes[i] = _train_stack(part, Run(bar))
     return [outcomes[i] for i in range(len(parts))]
 
 
@@ -99,59 +111,71 @@ def _may_share_the_processor(tasks: list[TrainingTask]) -> bool:
     return enough and first.device == "cpu" and first.callback_view is None
 
 
-def _train_side_by_side(parts: list[list[TrainingTask]]) -> list[Outcomes]:
-    stop = threading.Event()
+def _train_side_by_side(parts: list[list[TrainingTask]], bar: StackBar | None) -> list[Outcomes]:
+    run = Run(bar, one_thread=True)
     with ThreadPoolExecutor(min(len(parts), torch.get_num_threads())) as pool:
-        futures = [pool.submit(_train_stack, part, stop, one_thread=True) for part in parts]
+        futures = [pool.submit(_train_stack, part, run) for part in parts]
         try:
             for future in wait(futures, return_when=FIRST_EXCEPTION).done:
                 future.result()  # raises the first error while other slices still train
             return [future.result() for future in futures]
         except BaseException:
-            stop.set()
+            run.stop.set()
             pool.shutdown(cancel_futures=True)
             raise
 
 
-def _train_stack(
-    tasks: list[TrainingTask], stop: threading.Event | None = None, *, one_thread: bool = False
-) -> Outcomes:
+@dataclass
+class Run:
+    """What the stacks of one training have in common."""
+
+    bar: StackBar | None = None
+    one_thread: bool = False
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def note(self, outcomes: Outcomes) -> Outcomes:
+        """Show networks that have trained without reports as done."""
+        if self.bar is not None:
+            self.bar.ended(len(outcomes))
+        return outcomes
+
+
+def _train_stack(tasks: list[TrainingTask], run: Run) -> Outcomes:
     """Train a stack; where the device's memory does not hold it, one half after the other."""
     try:
-        return _train_at_once(tasks, stop, one_thread=one_thread)
+        return _train_at_once(tasks, run)
     except torch.OutOfMemoryError as error:
         if len(tasks) == 1:
             return [error]
     # Outside the handler: its traceback would keep the tensors of the stack alive.
     half = len(tasks) // 2
-    return [
-        outcome
-        for part in (tasks[:half], tasks[half:])
-        for outcome in _train_stack(part, stop, one_thread=one_thread)
-    ]
+    return _train_stack(tasks[:half], run) + _train_stack(tasks[half:], run)
 
 
-def _train_at_once(
-    tasks: list[TrainingTask], stop: threading.Event | None, *, one_thread: bool
-) -> Outcomes:
-    with few_threads(tasks, always=one_thread), usual_torch(tasks[0].device):
+def _train_at_once(tasks: list[TrainingTask], run: Run) -> Outcomes:
+    with few_threads(tasks, always=run.one_thread), usual_torch(tasks[0].device):
         if tasks[0].callback_view is not None:
-            return _train_observed(tasks[0])
+            return run.note(_train_observed(tasks[0]))
         # Inference mode halves the overhead of a small operation, against no_grad.
         with torch.inference_mode():
             if tasks[0].optimizer.family in FULL_BATCH_OPTIMIZERS:
-                return [train_full_batch(task) for task in tasks]
+                return [run.note([train_full_batch(task)])[0] for task in tasks]
             with flushed_denormals():
-                return _train_unobserved(tasks, stop)
+                return _train_unobserved(tasks, run)
 
 
-def _train_unobserved(tasks: list[TrainingTask], stop: threading.Event | None) -> Outcomes:
+def _train_unobserved(tasks: list[TrainingTask], run: Run) -> Outcomes:
     stack = Stack(tasks)
-    while stack.members and not (stop is not None and stop.is_set()):
+    while stack.members and not run.stop.is_set():
+        n_before = len(stack.members)
         stack.advance()
         stack.end_epochs()
         stack.restore_best()
+        if run.bar is not None:
+            run.bar.epoch_ended(stack)
         stack.let_leave()
+        if run.bar is not None:
+            run.bar.ended(n_before - len(stack.members))
     return _complete(stack)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from time import perf_counter
 
 import numpy as np
 import scipy.optimize
@@ -20,9 +21,11 @@ _ROWS_AT_ONCE = 8192
 
 def train_full_batch(task: TrainingTask) -> TrainingResult | Exception:
     """Train one network by ``task.optimizer.family``, a full-batch method."""
-    problem = FullBatchProblem(without_plateau(task))
+    start = perf_counter()
     try:
-        return problem.minimize()
+        result = FullBatchProblem(without_plateau(task)).minimize()
+        result.seconds = perf_counter() - start
+        return result
     except DivergenceError as error:
         return error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Protocol
 
 import numpy as np
@@ -45,6 +46,19 @@ class Member:
     epoch_loss: float = 0.0
 
 
+class SharedTime:
+    """Time since the start, each lap divided by the networks that shared it."""
+
+    def __init__(self, n_networks: int):
+        self.n_networks, self.seconds = n_networks, 0.0
+        self._start = perf_counter()
+
+    def lap(self) -> None:
+        now = perf_counter()
+        self.seconds += (now - self._start) / self.n_networks
+        self._start = now
+
+
 class Stack:
     """Networks of one shape, trained step by step.
 
@@ -62,6 +76,7 @@ class Stack:
     """
 
     def __init__(self, tasks: Sequence[TrainingTask], observer: Observer | None = None):
+        self._shared_time = SharedTime(len(tasks))
         self.observer = observer
         self.outcomes: list[Outcome | None] = [None] * len(tasks)
         self.dtype, self.device = getattr(torch, tasks[0].dtype), torch.device(tasks[0].device)
@@ -200,10 +215,12 @@ class Stack:
 
     def let_leave(self) -> None:
         """Store the results of networks that have stopped, and go on without them."""
+        self._shared_time.lap()
         for k, member in enumerate(self.members):
             if member.progress.stopping_reason and self.outcomes[member.place] is None:
                 self.outcomes[member.place] = self._outcome(k, member)
         staying = [k for k, m in enumerate(self.members) if self.outcomes[m.place] is None]
+        self._shared_time.n_networks = len(staying)
         if staying and len(staying) < len(self.members):
             self._keep(staying)
         self.members = [m for m in self.members if self.outcomes[m.place] is None]
@@ -221,7 +238,9 @@ class Stack:
         rate = float(self.optimizer.rates[k])
         checkpoint = self._checkpoint(k, member) if member.task.keep_checkpoint else None
         try:
-            return finished(member.progress, coefs, intercepts, rate, checkpoint)
+            result = finished(member.progress, coefs, intercepts, rate, checkpoint)
+            result.seconds = self._shared_time.seconds
+            return result
         except DivergenceError as error:
             return error
 

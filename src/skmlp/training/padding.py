@@ -1,0 +1,122 @@
+"""Networks of unequal hidden sizes in one stack: the smaller ones get units that do nothing.
+
+A unit whose weights in and out are zero, and whose activation is zero at zero, has gradients of
+zero in all of them, and every optimizer of the table leaves a zero gradient's weight where it is:
+the network is the one without the unit. (ParallelMLPs, arXiv:2206.08369, trains unequal networks
+together with masks; HFTA, MLSys 2021, fuses equal ones.)
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+
+from .._task import FULL_BATCH_OPTIMIZERS, TrainingResult, TrainingTask
+from .processor import flops_per_step
+from .stack import Outcome, random_streams, starting_weights
+
+# What a stack's step costs however small it is, in floating-point operations of small networks
+# (70 µs at 40 million a ms and core: benchmarks/padding.py).
+_FLOPS_PER_STACK = 3e6
+
+# f(0) = 0; logistic and softplus units would still feed the next layer.
+_ZERO_AT_ZERO = {
+    "identity", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "mish"
+}  # fmt: skip
+
+
+def padded(tasks: Sequence[TrainingTask]) -> list[TrainingTask]:
+    """The tasks, some with more units, so that fewer stacks train them where that is faster.
+
+    Parameters
+    ----------
+    tasks : sequence of TrainingTask
+
+    Returns
+    -------
+    list of TrainingTask
+        In the same order. `cut` takes the additional units out of the results.
+    """
+    new_sizes: dict[int, tuple[int, ...]] = {}
+    for stacks in _stacks_of_one_depth(tasks):
+        for group in _groups_that_pay(stacks, tasks):
+            sizes = _largest(tasks[i] for i in group)
+            new_sizes |= {i: sizes for i in group if tasks[i].layer_sizes != sizes}
+    return [_pad(t, new_sizes[i]) if i in new_sizes else t for i, t in enumerate(tasks)]
+
+
+def cut(outcome: Outcome, task: TrainingTask) -> Outcome:
+    """The result of a task that was trained with more units, without them."""
+    if isinstance(outcome, TrainingResult):
+        shapes = list(pairwise(task.layer_sizes))
+        for i, (fan_in, fan_out) in enumerate(shapes):
+            if outcome.coefs[i].shape != (fan_in, fan_out):
+                outcome.coefs[i] = outcome.coefs[i][:fan_in, :fan_out].copy()
+                outcome.intercepts[i] = outcome.intercepts[i][:fan_out].copy()
+    return outcome
+
+
+def may_pad(task: TrainingTask) -> bool:
+    """Whether units that do nothing leave the network what it is."""
+    family = task.optimizer.family
+    return (
+        set(task.activations) <= _ZERO_AT_ZERO
+        and not any(task.dropout)  # masks are drawn for each unit
+        and isinstance(family, str)
+        and family not in FULL_BATCH_OPTIMIZERS
+        and task.callback_view is None
+        and not task.keep_checkpoint
+        and task.resume is None
+    )
+
+
+def _stacks_of_one_depth(tasks: Sequence[TrainingTask]) -> list[list[list[int]]]:
+    """Groups of stacks that differ in hidden sizes alone; a stack is places in ``tasks``."""
+    found: dict[tuple, dict[tuple, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for i, task in enumerate(tasks):
+        if may_pad(task):
+            sizes, *others = task.stack_key
+            found[sizes[0], sizes[-1], len(sizes), *others][sizes].append(i)
+    return [list(stacks.values()) for stacks in found.values() if len(stacks) > 1]
+
+
+def _groups_that_pay(stacks: list[list[int]], tasks: Sequence[TrainingTask]) -> list[list[int]]:
+    """Stacks joined while what a step costs anyway is more than what the padding costs."""
+    stacks = sorted(stacks, key=lambda stack: flops_per_step(tasks[stack[0]]))
+    groups = [[stacks[0]]]
+    for stack in stacks[1:]:
+        joined = [*groups[-1], stack]
+        if _padding_flops(joined, tasks) < (len(joined) - 1) * _FLOPS_PER_STACK:
+            groups[-1] = joined
+        else:
+            groups.append([stack])
+    return [[i for stack in group for i in stack] for group in groups]
+
+
+def _padding_flops(stacks: list[list[int]], tasks: Sequence[TrainingTask]) -> float:
+    """Operations that padding adds to a step of all networks of the stacks."""
+    sizes = _largest(tasks[stack[0]] for stack in stacks)
+    padded_flops = flops_per_step(replace(tasks[stacks[0][0]], layer_sizes=sizes))
+    return sum(len(s) * (padded_flops - flops_per_step(tasks[s[0]])) for s in stacks)
+
+
+def _largest(tasks: Iterable[TrainingTask]) -> tuple[int, ...]:
+    return tuple(map(max, zip(*(task.layer_sizes for task in tasks), strict=True)))
+
+
+def _pad(task: TrainingTask, sizes: tuple[int, ...]) -> TrainingTask:
+    weights, biases = starting_weights(task, random_streams(task)[0])
+    shapes = list(pairwise(sizes))
+    initial = (
+        [_zero_padded(w, shape) for w, shape in zip(weights, shapes, strict=True)],
+        [_zero_padded(b, (fan_out,)) for b, (_, fan_out) in zip(biases, shapes, strict=True)],
+    )
+    return replace(task, layer_sizes=sizes, initial_weights=initial)
+
+
+def _zero_padded(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    return np.pad(values, [(0, new - old) for old, new in zip(values.shape, shape, strict=True)])

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import warnings
+from time import sleep
+
+import pytest
+from sklearn.datasets import load_iris
+from sklearn.model_selection import GridSearchCV
+
+import skmlp
+from skmlp import training
+from skmlp._fit_times import with_own_fit_time
+
+
+def test_only_the_fit_time_of_a_single_fit_changes():
+    entry = {"fit_time": 3.0, "score_time": 1.0}
+    assert with_own_fit_time([entry], 2.0) == [{"fit_time": 1.0, "score_time": 1.0}]
+    assert entry["fit_time"] == 3.0
+    assert with_own_fit_time([entry], 5.0)[0]["fit_time"] == 0.0
+    for result in ([entry, entry], entry, [1.0], [], None):
+        assert with_own_fit_time(result, 2.0) is result
+
+
+def searched(model):
+    X, y = load_iris(return_X_y=True)
+    grid = {"alpha": [0.1, 1.0]}
+    with skmlp.fused(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # few epochs do not converge
+        found = GridSearchCV(model, grid, cv=4, refit=False).fit(X, y)
+    return found.cv_results_["mean_fit_time"]
+
+
+def test_fit_times_of_a_search_are_shares_of_its_stack(monkeypatch):
+    trained = training.train
+
+    def train(tasks, **others):
+        results = trained(tasks, **others)
+        for result in results:
+            result.seconds = 1000.0
+        return results
+
+    monkeypatch.setattr(training, "train", train)
+    times = searched(skmlp.MLPClassifier((4,), max_iter=2, random_state=0))
+    assert times == pytest.approx(1000.0, abs=10)
+
+
+class SlowToPrepare(skmlp.MLPClassifier):
+    def fit(self, X, y):
+        sleep(0.1)
+        return super().fit(X, y)
+
+
+def test_waiting_for_others_is_not_part_of_a_fit_time():
+    times = searched(SlowToPrepare((4,), max_iter=2, random_state=0))
+    # The first of eight waits for 0.7 s while the others prepare.
+    assert times.min() >= 0.1
+    assert times.max() < 0.5

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from helpers import assert_same, make_task, random_rows, trained_alone
+
+from skmlp import training
+from skmlp._task import OptimizerSettings
+from skmlp.network.activations import ACTIVATIONS
+from skmlp.training import padding, train
+from skmlp.training.optimizers import OPTIMIZERS
+from skmlp.training.padding import may_pad, padded
+
+SIZES = [(3, 7), (6, 2), (5, 5)]
+
+
+@pytest.fixture(autouse=True)
+def padding_pays(monkeypatch):
+    monkeypatch.setattr(padding, "_FLOPS_PER_STACK", np.inf)
+
+
+@pytest.fixture
+def n_stacks(monkeypatch):
+    """How many stacks were made."""
+    made, original = [], training.Stack
+    monkeypatch.setattr(training, "Stack", lambda tasks: made.append(1) or original(tasks))
+    return lambda: len(made)
+
+
+def unequal(**others):
+    return [make_task(hidden=hidden, seed=k, **others) for k, hidden in enumerate(SIZES)]
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_padded_networks_become_what_they_become_alone(optimizer, n_stacks):
+    changes = [
+        {"alpha": 0.1, "l1_ratio": 0.5},
+        {"weight_decay": 0.1, "max_grad_norm": 0.1},
+        {"validation": random_rows(seed=9), "early_stopping": True},
+    ]
+    tasks = [replace(t, **c) for t, c in zip(unequal(optimizer=optimizer), changes, strict=True)]
+    together = train(tasks)
+    assert n_stacks() == 1
+    for task, one, alone in zip(tasks, together, trained_alone(tasks), strict=True):
+        assert [w.shape for w in one.coefs] == [w.shape for w in alone.coefs]
+        assert task.layer_sizes[1] == one.coefs[0].shape[1]
+        assert_same(one, alone)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_activations_are_padded_that_are_zero_at_zero(activation):
+    at_zero = ACTIVATIONS[activation].forward(torch.zeros(1), 0.01).item()
+    tasks = [replace(t, activations=(activation,) * 2) for t in unequal()]
+    assert may_pad(tasks[0]) == (at_zero == 0)
+    for one, alone in zip(train(tasks), trained_alone(tasks), strict=True):
+        assert_same(one, alone)
+
+
+def test_given_starting_weights_are_padded_too(n_stacks):
+    first = trained_alone(unequal(max_iter=1))
+    tasks = [
+        replace(task, initial_weights=(result.coefs, result.intercepts))
+        for task, result in zip(unequal(), first, strict=True)
+    ]
+    for one, alone in zip(train(tasks), trained_alone(tasks), strict=True):
+        assert_same(one, alone)
+    assert n_stacks() == 7  # six of them alone
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"dropout": (0.2, 0.0)},
+        {"optimizer": OptimizerSettings(torch.optim.SGD)},
+        {"optimizer": OptimizerSettings("lbfgs")},
+        {"keep_checkpoint": True},
+        {"batch_size": 7},
+    ],
+)
+def test_networks_that_cannot_be_padded_keep_their_sizes(change):
+    first, *others = unequal()
+    changed = replace(first, **change)
+    tasks = padded([changed, *others])
+    assert tasks[0].layer_sizes == first.layer_sizes
+    assert tasks[1].layer_sizes == tasks[2].layer_sizes == (5, 6, 5, 3)
+
+
+def test_padding_is_only_done_where_it_pays(monkeypatch):
+    small, larger = make_task(hidden=(10,)), make_task(hidden=(12,))
+    large = make_task(hidden=(500,))
+    monkeypatch.setattr(padding, "_FLOPS_PER_STACK", 1e5)
+    sizes = [task.layer_sizes[1] for task in padded([large, small, larger, large, small])]
+    assert sizes == [500, 12, 12, 500, 12]
+    monkeypatch.setattr(padding, "_FLOPS_PER_STACK", 0.0)
+    assert padded([small, larger]) == [small, larger]
+
+
+def test_an_error_of_a_padded_network_is_its_own():
+    tasks = unequal()
+    tasks[0] = replace(tasks[0], learning_rate_init=np.inf)
+    outcomes = train(tasks)
+    assert isinstance(outcomes[0], Exception)
+    for one, alone in zip(outcomes[1:], trained_alone(tasks[1:]), strict=True):
+        assert_same(one, alone)
