@@ -65,7 +65,7 @@ def test_networks_train_together_and_become_what_they_become_alone(monkeypatch):
     together = []
     original = fusion.run_together
 
-    def counted(calls, admit):
+    def counted(calls, admit, **others):
         together.append(len(calls))
         return original(calls, admit)
 
