@@ -5,7 +5,7 @@ y_train, x_test and y_test; without a file they are downloaded once from OpenML:
 
     python examples/mnist.py [FILE] [ROWS]
 
-ROWS of all 70,000 are drawn, by default 12,000: with less than 10,000 training rows the kernels are
+ROWS of all 70,000 are drawn, by default 6,000: with less than 10,000 training rows the kernels are
 exact, from there on they are approximated (a network of all rows takes some minutes for each fold).
 """
 
@@ -57,7 +57,7 @@ def contestants():
 
 def main():
     path = sys.argv[1] if len(sys.argv) > 1 else None
-    rows = 300 if QUICK else int(sys.argv[2]) if len(sys.argv) > 2 else 12_000
+    rows = 300 if QUICK else int(sys.argv[2]) if len(sys.argv) > 2 else 6_000
     X, y = load_rows(path)
     if rows < len(y):
         [(chosen, _)] = StratifiedShuffleSplit(1, train_size=rows, random_state=0).split(X, y)
