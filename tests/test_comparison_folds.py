@@ -2,6 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.model_selection import (
+    GroupKFold,
+    KFold,
     LeaveOneGroupOut,
     RepeatedStratifiedKFold,
     ShuffleSplit,
@@ -139,3 +141,22 @@ def test_impossible_folds_are_explained(case):
 def test_a_class_that_one_group_holds_is_found():
     with pytest.raises(InputError, match="no training rows of class 'class 1'"):
         make_folds(LONELY, 3, None)
+
+
+@pytest.mark.filterwarnings("ignore:The groups parameter is ignored:UserWarning")
+@pytest.mark.parametrize("name", ["cv", "inner_cv"])
+def test_a_splitter_that_tears_groups_apart_is_refused(name):
+    X, y = np.arange(60.0).reshape(-1, 1), np.tile([0, 1], 30)
+    dataset = make_dataset(X, y, task="classification", groups=np.repeat(np.arange(12), 5))
+    splitters = {"cv": GroupKFold(3), "inner_cv": GroupKFold(2)}
+    make_folds(dataset, **splitters)
+    splitters[name] = KFold(3, shuffle=True, random_state=0)
+    with pytest.raises(InputError, match=rf"Fold 1 of {name} has group \d+ on both sides.*GroupK"):
+        make_folds(dataset, **splitters)
+
+
+def test_a_fold_without_any_weight_is_refused():
+    X, y = np.arange(60.0).reshape(-1, 1), np.tile([0, 1], 30)
+    dataset = make_dataset(X, y, task="classification", sample_weight=(np.arange(60) < 20) * 1.0)
+    with pytest.raises(InputError, match=r"training rows of fold 1 of cv all have sample_weight 0"):
+        make_folds(dataset, KFold(3))

@@ -107,3 +107,12 @@ def test_calibration_is_noted():
 def test_impossible_settings_are_refused(options, words):
     with pytest.raises(InputError, match=words):
         make_plan(numbered(), {"tree": TREE}, **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("rope", "x"), ("n_jobs", "a"), ("n_jobs", 0), ("random_state", "a"), ("tune", "no")],
+)
+def test_settings_of_a_wrong_type_are_named(name, value):
+    with pytest.raises(InputError, match=rf"Got {name}={value!r}"):
+        make_plan(load_dataset("iris"), **{name: value})

@@ -1,15 +1,19 @@
 import re
 from base64 import b64decode
 from html import unescape
+from io import BytesIO
 
+import numpy as np
 import pytest
 from comparison_helpers import Failing, Mean, plan_of
+from PIL import Image as Picture
 from sklearn.svm import SVC
 
 from skmlp.comparison import Contestant, compare_plan, load_dataset
 from skmlp.comparison.errors import MissingExtraError
-from skmlp.comparison.figures import available
-from skmlp.comparison.report import render_report, write_report
+from skmlp.comparison.figures import available, draw
+from skmlp.comparison.figures.canvas import class_colours
+from skmlp.comparison.report import DPI, image, render_report, write_report
 from skmlp.comparison.text import columns
 
 SVC_GRID = {"C": [1, 10], "gamma": ["scale"]}
@@ -44,8 +48,8 @@ def test_failures_are_not_hidden(page):
 def test_every_figure_is_inside_and_nothing_is_loaded_from_elsewhere(comparisons, page):
     images = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
     assert len(images) == sum(len(available(comparison)) for comparison in comparisons)
-    for image in images:
-        assert b64decode(image).startswith(b"\x89PNG")
+    for picture in images:
+        assert b64decode(picture).startswith(b"\x89PNG")
     assert not re.search(r'(src|href)="(?!data:)', page)
     assert "@import" not in page
     assert "url(" not in page
@@ -107,3 +111,17 @@ def test_a_notebook_without_the_extra_packages_gets_text(comparisons, monkeypatc
 
     monkeypatch.setattr("skmlp.comparison.report.import_extra", missing)
     assert comparisons[0]._repr_html_() is None
+
+
+def test_marks_in_the_page_have_the_colours_of_their_classes():
+    iris = compare_plan(plan_of(load_dataset("iris"), Contestant("svc", SVC())))
+    drawn = BytesIO()
+    draw(iris, "boundaries").savefig(drawn, dpi=DPI, format="png")
+    full, page = (
+        np.asarray(Picture.open(source).convert("RGB")).astype(int)
+        for source in (drawn, BytesIO(b64decode(image(iris, "boundaries").data)))
+    )
+    for colour in (255 * class_colours(3)).round():
+        marked = (full == colour).all(axis=2)
+        assert marked.sum() > 50
+        assert np.abs(page[marked] - colour).max() < 16

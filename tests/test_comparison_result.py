@@ -116,7 +116,7 @@ def test_a_setting_that_cannot_be_fitted_is_noted():
     svc = Contestant("svc", SVC(random_state=0), {"C": [-1, 1]})
     comparison = compare_plan(plan_of(numbered(), svc))
     [note] = [note for note in comparison.notes if "could not be fitted" in note]
-    assert note.startswith("svc: 3 settings tried could not be fitted: InvalidParameterError")
+    assert note.startswith("svc: 1 setting could not be fitted on 3 of 3 folds: Invalid")
     assert comparison.best_params["C"].tolist() == [1, 1, 1]
 
 
@@ -127,3 +127,24 @@ def test_if_all_fail_there_are_still_tables():
     assert comparison.tuning.empty
     assert comparison.best_params.empty
     assert "failed on 3 of 3 folds" in comparison.to_markdown()
+
+
+def test_a_baseline_that_fails_is_noted_as_the_reason_that_nothing_is_compared():
+    broken = Contestant("broken", Failing())
+    first, last = (
+        compare_plan(plan_of(load_dataset("circles"), *contestants)).notes
+        for contestants in [(broken, TREE), (TREE, broken)]
+    )
+    assert any(note.startswith("The baseline broken has no scores") for note in first)
+    assert not any("baseline" in note for note in last)
+
+
+def test_scores_that_are_not_finite_are_noted():
+    def score(fitted, X, y):
+        return np.nan
+
+    circles, scoring = load_dataset("circles"), {"strange": score}
+    untuned = compare_plan(plan_of(circles, TREE.untuned(), scoring=scoring)).notes
+    assert any("strange is not a finite number on 3 of 3 folds" in note for note in untuned)
+    tuned = compare_plan(plan_of(circles, TREE, scoring=scoring)).notes
+    assert any("no setting has a score that is a number" in note for note in tuned)

@@ -466,3 +466,9 @@ def test_progress_shows_one_bar_for_each_wave(capsys):
     assert shown.count("Training networks: 100%") == 1
     assert "6/6" in shown
     assert "epoch=2" in shown
+
+
+def test_numpy_integers_are_widths_and_progress_is_true_or_false():
+    assert skmlp.fused(width=np.int64(3)).width == 3
+    with pytest.raises(ValueError, match=r"'progress' parameter of fused.*Got 'yes'"):
+        skmlp.fused(progress="yes")

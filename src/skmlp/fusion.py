@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ContextDecorator, ExitStack, closing, nullcontext
+from numbers import Integral
 from typing import Any
 
 import joblib
@@ -216,7 +217,7 @@ class fused(ContextDecorator):
     """
 
     def __init__(self, width: int | None = None, engine: str | None = None, progress: bool = False):
-        is_int = isinstance(width, int) and not isinstance(width, bool)
+        is_int = isinstance(width, Integral) and not isinstance(width, bool)
         if width is not None and not (is_int and width >= 1):
             raise ValueError(
                 "The 'width' parameter of fused must be None or an int of at least 1. "
@@ -226,6 +227,11 @@ class fused(ContextDecorator):
             raise ValueError(
                 f"The 'engine' parameter of fused must be None or one of {', '.join(ENGINES)}. "
                 f"Got {engine!r} instead."
+            )
+        if not isinstance(progress, bool):
+            raise ValueError(
+                "The 'progress' parameter of fused must be True or False. "
+                f"Got {progress!r} instead."
             )
         self.width, self.engine, self.progress = width, engine, progress
         self._exits: list[ExitStack] = []

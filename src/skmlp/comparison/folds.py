@@ -103,6 +103,9 @@ def _splits(
         raise InputError(f"{name}={cv!r} cannot split these rows: {error}") from error
     found = tuple((_positions(train), _positions(test)) for train, test in found)
     _check_splits(found, y, dataset, name)
+    _check_groups(found, groups, name)
+    if dataset.sample_weight is not None:
+        _check_weights(found, dataset.sample_weight[rows], name)
     return found
 
 
@@ -197,6 +200,29 @@ def _check_splits(splits: tuple[Split, ...], y: np.ndarray, dataset: Dataset, na
             raise InputError(f"{where} has row {shared[0]} on both sides: scores would flatter.")
         if dataset.task == "classification":
             _check_classes(y[train], y[test], where)
+
+
+def _check_groups(splits: tuple[Split, ...], groups: np.ndarray | None, name: str) -> None:
+    if groups is None:
+        return
+    for number, (train, test) in enumerate(splits, start=1):
+        shared = np.intersect1d(groups[train], groups[test])
+        if len(shared):
+            raise InputError(
+                f"Fold {number} of {name} has group {shared.tolist()[0]!r} on both sides: scores "
+                f"would flatter. Give a number of folds as {name}, or a splitter that keeps "
+                "groups together, such as GroupKFold()."
+            )
+
+
+def _check_weights(splits: tuple[Split, ...], weights: np.ndarray, name: str) -> None:
+    for number, split in enumerate(splits, start=1):
+        for rows, side in zip(split, ("training", "test"), strict=True):
+            if not weights[rows].any():
+                raise InputError(
+                    f"The {side} rows of fold {number} of {name} all have sample_weight 0: leave "
+                    "out rows without weight, or use fewer folds."
+                )
 
 
 def _check_classes(train: np.ndarray, test: np.ndarray, where: str) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.metrics import get_scorer
+from sklearn.metrics import accuracy_score, get_scorer, top_k_accuracy_score
 
 from .dataset import Dataset
 from .errors import InputError
@@ -38,6 +39,8 @@ UNIT_SCALE = (
     "d2_",
 )
 
+SHARES_OF_ROWS = (accuracy_score, top_k_accuracy_score)
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -64,6 +67,10 @@ class Metric:
         """Score a fitted model on rows, weighted if there are weights."""
         extra = {} if weights is None else {"sample_weight": weights}
         return float(self.scorer(fitted, X, y, **extra))
+
+    def is_share_of_rows(self) -> bool:
+        """Whether the score of n rows comes in steps of 1/n."""
+        return getattr(self.scorer, "_score_func", None) in SHARES_OF_ROWS
 
     def equivalence(self, baseline_mean: float) -> float:
         """Half-width of the region of practical equivalence."""
@@ -131,8 +138,7 @@ def _look_up(name: str, scorer: Any) -> Callable[..., float]:
         return get_scorer(scorer)
     except (ValueError, TypeError) as error:
         raise InputError(
-            f"Unknown scoring {scorer!r} (for {name!r}): "
-            "sklearn.metrics.get_scorer_names() lists what there is."
+            f"Unknown scoring {scorer!r}: sklearn.metrics.get_scorer_names() lists what there is."
         ) from error
 
 
@@ -150,7 +156,7 @@ def _ropes(
             raise InputError(
                 f"rope names {name!r}, which is not in scoring: {', '.join(map(repr, named))}."
             )
-        if not np.isfinite(width) or width < 0:
+        if not isinstance(width, Real) or not np.isfinite(width) or width < 0:
             raise InputError(
                 f"Got rope={width!r} for {name!r}, but expected a number of 0 or more."
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -103,8 +104,10 @@ def make_plan(
         If the settings are wrong, or do not go with the data set.
     """
     seed = _seed(random_state)
-    if n_jobs == 0:
-        raise InputError("Got n_jobs=0: use n_jobs=1, or -1 for one process per core.")
+    _check_n_jobs(n_jobs)
+    for name, flag in (("tune", tune), ("quick", quick), ("intelex", intelex)):
+        if not isinstance(flag, (bool, np.bool_)):
+            raise InputError(f"Got {name}={flag!r}, but expected True or False.")
     dataset = _fewer_rows(dataset, seed) if quick else dataset
     metrics = make_metrics(scoring, dataset, rope)
     folds = make_folds(
@@ -145,12 +148,25 @@ def _seed(random_state: Any) -> int:
         return int(np.random.SeedSequence().generate_state(1)[0])
     if isinstance(random_state, np.random.RandomState):
         return int(random_state.randint(2**31))
+    if not isinstance(random_state, Integral) or isinstance(random_state, bool):
+        raise InputError(
+            f"Got random_state={random_state!r}, but expected an int, a numpy RandomState or None."
+        )
     seed = int(random_state)
     if not 0 <= seed <= LARGEST_SEED:
         raise InputError(
             f"Got random_state={seed}, but expected 0 to {LARGEST_SEED}: use random_state=0."
         )
     return seed
+
+
+def _check_n_jobs(n_jobs: Any) -> None:
+    is_int = isinstance(n_jobs, Integral) and not isinstance(n_jobs, bool)
+    if n_jobs is not None and (not is_int or n_jobs == 0):
+        raise InputError(
+            f"Got n_jobs={n_jobs!r}: use None or 1, a number of processes, or -1 for one process "
+            "per core."
+        )
 
 
 def _fewer_rows(dataset: Dataset, seed: int) -> Dataset:

@@ -11,8 +11,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from .errors import MissingExtraError, import_extra
 from .figures import FIGURES, Kind, available, draw
+from .figures.canvas import PALETTE, class_colours
 from .text import columns, legend
 
 if TYPE_CHECKING:
@@ -22,7 +25,8 @@ __all__ = ["render_report", "render_summary", "write_report"]
 
 DPI = 120
 
-# A figure of few colours in a palette is a third of the size, and looks the same.
+# A figure in a palette is a third of the size. Its gradients take most of the palette; the colours
+# of classes and contestants, which small marks have, are always in it.
 COLOURS = 256
 
 
@@ -89,6 +93,21 @@ def image(comparison: Comparison, kind: str) -> Image:
     drawn, small = BytesIO(), BytesIO()
     figure.savefig(drawn, dpi=DPI, format="png")
     picture = import_extra("PIL.Image").open(drawn).convert("RGB")
-    picture.quantize(COLOURS, dither=0).save(small, format="png", optimize=True)
+    in_palette(picture, _marks(comparison)).save(small, format="png", optimize=True)
     width = round(96 * figure.get_figwidth())
     return Image(FIGURES[kind], b64encode(small.getvalue()).decode(), width)
+
+
+def in_palette(picture: Any, marks: np.ndarray) -> Any:
+    """A picture in 256 colours, among them ``marks`` of shape (n, 3), parts of 0 to 1."""
+    own = [round(255 * part) for part in marks.ravel()]
+    shades = picture.quantize(COLOURS - len(marks)).getpalette()
+    palette = import_extra("PIL.Image").new("P", (1, 1))
+    palette.putpalette(shades[: 3 * (COLOURS - len(marks))] + own)
+    return picture.quantize(palette=palette, dither=0)
+
+
+def _marks(comparison: Comparison) -> np.ndarray:
+    """Colours of contestants and of classes."""
+    classes = comparison.plan.dataset.classes or ()
+    return np.vstack([class_colours(len(PALETTE)), class_colours(max(1, min(len(classes), 20)))])

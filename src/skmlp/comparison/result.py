@@ -195,6 +195,7 @@ class Comparison:
     def _footnotes(self) -> list[str]:
         """What the numbers alone would hide: failures, and fits that did not converge."""
         notes = [f"{name}: {error}" for name, error in self.table["error"].items() if error]
+        notes += self._not_compared()
         notes += too_sure(self.plan, self.results)
         notes += [
             f"{name}: {int(row.unconverged)} of {int(row.fits)} fits stopped at their iteration "
@@ -204,9 +205,30 @@ class Comparison:
         ]
         failed = self.tuning[self.tuning["error"] != ""]
         notes += [
-            f"{name}: {len(some)} settings tried could not be fitted: {some['error'].iloc[0]}."
+            f"{name}: {_settings_words(some)} could not be fitted on {some['fold'].nunique()} of "
+            f"{len(self.plan.folds)} folds: {some['error'].iloc[0].rstrip('.')}."
             for name, some in failed.groupby("contestant", sort=False)
         ]
+        return notes
+
+    def _not_compared(self) -> list[str]:
+        """Why there is no difference, p-value or probability where there might be one."""
+        notes = []
+        baseline = self.plan.baseline
+        if self.table["error"][baseline] and len(self.plan.contestants) > 1:
+            notes.append(
+                f"The baseline {baseline} has no scores, so nothing is compared with it: choose "
+                "another contestant as baseline."
+            )
+        scores = self.fold_scores
+        for metric in self.plan.metrics:
+            bad = scores[~np.isfinite(scores[metric.name].astype(float))]
+            notes += [
+                f"{name}: {metric.name} is not a finite number on {len(some)} of "
+                f"{len(self.plan.folds)} folds, so it has no mean."
+                for name, some in bad.groupby("contestant", sort=False)
+                if not self.table["error"][name]
+            ]
         return notes
 
     @cached_property
@@ -288,3 +310,10 @@ class Comparison:
 def _columns(rows: list[dict[str, Any]], first: list[str]) -> list[str]:
     """The first columns, then all others in the order they appear."""
     return list(dict.fromkeys([*first, *(name for row in rows for name in row)]))
+
+
+def _settings_words(failed: pd.DataFrame) -> str:
+    """How many settings the failed rows of `Comparison.tuning` are."""
+    parameters = failed.drop(columns=["fold", "score", "score_std", "chosen", "error"])
+    count = len(parameters.astype(str).drop_duplicates())
+    return "1 setting" if count == 1 else f"{count} settings"

@@ -165,7 +165,7 @@ def too_sure(plan: Plan, results: Sequence[FoldResult]) -> list[str]:
     if not plan.dataset.classes:
         return []
     notes = []
-    for metric in plan.metrics:
+    for metric in filter(Metric.is_share_of_rows, plan.metrics):
         scores = fold_table(plan, results).pivot(
             index="fold", columns="contestant", values=metric.name
         )

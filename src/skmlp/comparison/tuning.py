@@ -96,7 +96,10 @@ class Tuning:
         """The setting with the highest mean score, the first one of equals."""
         means = np.array([candidate.mean for candidate in self.candidates])
         if np.isnan(means).all():
-            raise RuntimeError(f"no setting could be fitted; {self.candidates[0].error}")
+            errors = [candidate.error for candidate in self.candidates if candidate.error]
+            if errors:
+                raise RuntimeError(f"no setting could be fitted; {errors[0]}")
+            raise RuntimeError("no setting has a score that is a number")
         return self.candidates[int(np.nanargmax(means))]
 
     @property
