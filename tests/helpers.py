@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from sklearn.datasets import load_iris
 
+from skmlp import MLPClassifier
 from skmlp._task import OptimizerSettings, Rows, TrainingResult, TrainingTask
 from skmlp.training import train
 
@@ -66,3 +68,14 @@ def assert_same(ours, theirs, rtol=1e-9):
         [*ours.coefs, *ours.intercepts], [*theirs.coefs, *theirs.intercepts], strict=True
     ):
         np.testing.assert_allclose(a, b, rtol=rtol, atol=1e-12)
+
+
+def iris():
+    X, y = load_iris(return_X_y=True)
+    order = np.random.default_rng(0).permutation(len(y))
+    return X[order], y[order]
+
+
+def mlp(**parameters):
+    defaults = {"hidden_layer_sizes": (6,), "max_iter": 8, "random_state": 0}
+    return MLPClassifier(**{**defaults, "learning_rate_init": 0.02, **parameters})

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 import joblib
 import numpy as np
 import pytest
-from sklearn.datasets import load_iris
+from helpers import iris, mlp
 from sklearn.ensemble import BaggingClassifier, RandomForestClassifier
 from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
 from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validate
@@ -73,17 +73,6 @@ def ray_cluster(name):
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
     yield name
     ray.shutdown()
-
-
-def iris():
-    X, y = load_iris(return_X_y=True)
-    order = np.random.default_rng(0).permutation(len(y))
-    return X[order], y[order]
-
-
-def mlp(**parameters):
-    defaults = {"hidden_layer_sizes": (6,), "max_iter": 8, "random_state": 0}
-    return MLPClassifier(**{**defaults, "learning_rate_init": 0.02, **parameters})
 
 
 GRID = {"mlpclassifier__alpha": [1e-4, 1.0], "mlpclassifier__learning_rate_init": [0.01, 0.05]}

@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
+from helpers import iris, mlp
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_iris
@@ -58,17 +59,6 @@ def stacks(monkeypatch):
 
     monkeypatch.setattr(_meeting, "_train", recorded)
     return sizes
-
-
-def iris():
-    X, y = load_iris(return_X_y=True)
-    order = np.random.default_rng(0).permutation(len(y))
-    return X[order], y[order]
-
-
-def mlp(**parameters):
-    defaults = {"hidden_layer_sizes": (6,), "max_iter": 8, "random_state": 0}
-    return MLPClassifier(**{**defaults, "learning_rate_init": 0.02, **parameters})
 
 
 def scaled(**parameters):

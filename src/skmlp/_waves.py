@@ -37,9 +37,12 @@ class Wave:
     width: int | None = None
     most_bytes: int = field(default_factory=most_waiting_bytes)
 
+    @property
+    def most_networks(self) -> int:
+        return DEFAULT_WIDTH if self.width is None else self.width
+
     def __call__(self, waiting: Sequence[TrainingTask]) -> bool:
-        width = DEFAULT_WIDTH if self.width is None else self.width
-        if len(waiting) >= width:
+        if len(waiting) >= self.most_networks:
             return False
         return not waiting or rows_bytes(waiting) < self.most_bytes
 

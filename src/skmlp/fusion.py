@@ -11,7 +11,7 @@ import joblib
 from joblib.parallel import FallbackToBackend, ParallelBackendBase
 
 from ._meeting import run_together
-from ._waves import DEFAULT_WIDTH, Wave
+from ._waves import Wave
 from .engines import ENGINES, Engine, start_engine
 from .engines.outcomes import Outcome
 from .engines.shares import run_shares
@@ -59,7 +59,7 @@ class FusedBackend(ParallelBackendBase):
         """As many as may wait at once, so that joblib makes each call a job of its own."""
         if n_jobs == 0:
             raise ValueError("n_jobs == 0 in Parallel has no meaning")
-        return max(2, DEFAULT_WIDTH if self.width is None else self.width)
+        return max(2, Wave(self.width).most_networks)
 
     def submit(self, func: Call, callback: Any = None) -> Job:
         job = Job(func, callback)

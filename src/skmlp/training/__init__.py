@@ -18,7 +18,7 @@ from .._device import usual_torch
 from .._task import FULL_BATCH_OPTIMIZERS, TrainingTask
 from .full_batch import train_full_batch
 from .padding import cut, padded
-from .processor import few_threads, flops_per_step, flushed_denormals
+from .processor import few_threads, flushed_denormals, stack_flops
 from .stack import Outcome, Stack, optimizer_key
 from .watching import StackBar
 
@@ -85,7 +85,7 @@ def _most_in_cache(task: TrainingTask) -> int:
 def _cores_that_pay(tasks: Sequence[TrainingTask]) -> int:
     """How many slices should train side by side, each on one core."""
     most = torch.get_num_threads() if tasks[0].device == "cpu" else 1
-    return int(np.clip(sum(map(flops_per_step, tasks)) // _FLOPS_FOR_SLICES, 1, most))
+    return int(np.clip(stack_flops(tasks) // _FLOPS_FOR_SLICES, 1, most))
 
 
 def _train_parts(parts: list[list[TrainingTask]], bar: StackBar | None) -> list[Outcomes]:
@@ -107,7 +107,7 @@ def _train_parts(parts: list[list[TrainingTask]], bar: StackBar | None) -> list[
 
 def _may_share_the_processor(tasks: list[TrainingTask]) -> bool:
     first = tasks[0]
-    enough = sum(map(flops_per_step, tasks)) >= _FLOPS_FOR_SLICES
+    enough = stack_flops(tasks) >= _FLOPS_FOR_SLICES
     return enough and first.device == "cpu" and first.callback_view is None
 
 

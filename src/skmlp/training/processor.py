@@ -55,7 +55,7 @@ def few_threads(tasks: Sequence[TrainingTask], *, always: bool = False) -> Itera
     The limit is that of the calling thread's OpenMP regions: other threads, and what
     `torch.get_num_threads` says afterwards, are as before.
     """
-    if not always and sum(map(flops_per_step, tasks)) >= _FLOPS_FOR_THREADS:
+    if not always and stack_flops(tasks) >= _FLOPS_FOR_THREADS:
         yield
         return
     torch.get_num_threads()  # torch sets a thread's count when it is first asked: before the limit
@@ -67,6 +67,11 @@ def flops_per_step(task: TrainingTask) -> int:
     """Multiplications and additions of a step's products: forward, and two for the gradients."""
     weights = sum(fan_in * fan_out for fan_in, fan_out in pairwise(task.layer_sizes))
     return 6 * min(task.batch_size, len(task.train)) * weights
+
+
+def stack_flops(tasks: Sequence[TrainingTask]) -> int:
+    """`flops_per_step` of all networks of a stack."""
+    return sum(map(flops_per_step, tasks))
 
 
 @cache
