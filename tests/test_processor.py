@@ -2,20 +2,18 @@ from __future__ import annotations
 
 import threading
 
+import numpy as np
 import pytest
 import torch
 from helpers import make_task, random_rows
 
-from skmlp.training import train
-from skmlp.training.processor import (
-    denormals_are_flushed,
-    few_threads,
-    flops_per_step,
-    flushed_denormals,
-)
+from skmlp._prediction import Trained, predict_logits
+from skmlp._processor import denormals_are_flushed, flushed_denormals, one_thread
+from skmlp.network import forward
+from skmlp.training import stack, train
 
 SMALL = make_task(hidden=(8,))
-LARGE = make_task(hidden=(2000, 2000), rows=random_rows(n=100), batch_size=100)
+LARGE = make_task(hidden=(2000, 2000), rows=random_rows(n=100), batch_size=100, max_iter=1)
 
 
 @pytest.fixture
@@ -26,26 +24,58 @@ def two_threads():
     torch.set_num_threads(before)
 
 
-def test_flops_are_three_products_of_two_operations():
-    assert flops_per_step(SMALL) == 6 * 16 * (5 * 8 + 8 * 3)
+@pytest.fixture
+def threads_seen(monkeypatch):
+    """The counts of threads while steps are taken and rows are predicted."""
+    seen = []
+
+    def seeing(function):
+        def wrapper(*arguments):
+            seen.append(torch.get_num_threads())
+            return function(*arguments)
+
+        return wrapper
+
+    monkeypatch.setattr(stack.Stack, "advance", seeing(stack.Stack.advance))
+    monkeypatch.setattr(forward, "logits_in_parts", seeing(forward.logits_in_parts))
+    return seen
 
 
 @pytest.mark.parametrize(("task", "expected"), [(SMALL, 1), (LARGE, 2)])
-def test_small_networks_use_one_thread_and_leave_the_count(two_threads, task, expected):
-    with few_threads([task]):
+def test_steps_of_small_networks_use_one_thread(two_threads, threads_seen, task, expected):
+    train([task])
+    assert set(threads_seen) == {expected}
+    assert torch.get_num_threads() == 2
+
+
+@pytest.mark.parametrize(("n_rows", "expected"), [(100, 1), (5000, 2)])
+def test_few_rows_are_predicted_on_one_thread(two_threads, threads_seen, n_rows, expected):
+    coefs = [np.ones((100, 200), np.float32), np.ones((200, 1), np.float32)]
+    biases = [np.zeros(len(w.T), np.float32) for w in coefs]
+    X = np.ones((n_rows, 100), np.float32)
+    trained = Trained(("relu",), 0.01, "squared_error")
+    logits = predict_logits(X, coefs, biases, trained, "cpu")
+    assert (logits == 100 * 200).all()
+    assert threads_seen == [expected]
+    assert torch.get_num_threads() == 2
+
+
+@pytest.mark.parametrize(("wanted", "expected"), [(True, 1), (False, 2)])
+def test_one_thread_only_where_it_is_wanted(two_threads, wanted, expected):
+    with one_thread(wanted):
         assert torch.get_num_threads() == expected
     assert torch.get_num_threads() == 2
 
 
 def test_errors_leave_the_count_too(two_threads):
-    with pytest.raises(RuntimeError), few_threads([SMALL]):
+    with pytest.raises(RuntimeError), one_thread():
         raise RuntimeError
     assert torch.get_num_threads() == 2
 
 
 def test_other_threads_are_not_limited(two_threads):
     seen = []
-    with few_threads([SMALL]):
+    with one_thread():
         thread = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
         thread.start()
         thread.join()

@@ -8,7 +8,13 @@ from typing import NamedTuple
 import numpy as np
 
 from ._device import usual_torch
+from ._processor import one_thread
 from ._task import Matrix
+
+# Below this many floating-point operations one core predicts: it takes less than a millisecond,
+# and in a thread that has not used OpenMP before (as the fits of fused searches are) or on a busy
+# machine a second core costs several times what it saves.
+_FLOPS_FOR_THREADS = 100e6
 
 
 class Trained(NamedTuple):
@@ -33,7 +39,8 @@ def predict_logits(
     from .network.forward import dense_tensor, logits_in_parts
 
     dtype = getattr(torch, coefs[0].dtype.name)
-    with usual_torch(device), torch.inference_mode():
+    flops = 2 * X.shape[0] * sum(w.size for w in coefs)
+    with one_thread(flops < _FLOPS_FOR_THREADS), usual_torch(device), torch.inference_mode():
         logits = logits_in_parts(
             X,
             [dense_tensor(w, dtype, device) for w in coefs],

@@ -15,16 +15,22 @@ import numpy as np
 import torch
 
 from .._device import usual_torch
+from .._processor import flushed_denormals, one_thread
 from .._task import FULL_BATCH_OPTIMIZERS, TrainingTask
+from .flops import stack_flops
 from .full_batch import train_full_batch
 from .padding import cut, padded
-from .processor import few_threads, flushed_denormals, stack_flops
 from .stack import Outcome, Stack, optimizer_key
 from .watching import StackBar
 
 __all__ = ["train"]
 
 Outcomes = list[Outcome]
+
+# Below this many floating-point operations a step, two threads are no faster than one (measured
+# on 2 cores: even at 20 to 23 million, 0.8 times the time at 32 million); and when other programs
+# keep the cores busy, threads that wait for one another take 2 to 100 times as long.
+_FLOPS_FOR_THREADS = 25e6
 
 # Of a stack of large networks a part at a time is faster: on 64-256-256-10 networks slices of 8
 # took less time a network than 24 or 120 at once, while small networks gain up to 120 and more.
@@ -153,7 +159,8 @@ def _train_stack(tasks: list[TrainingTask], run: Run) -> Outcomes:
 
 
 def _train_at_once(tasks: list[TrainingTask], run: Run) -> Outcomes:
-    with few_threads(tasks, always=run.one_thread), usual_torch(tasks[0].device):
+    little = stack_flops(tasks) < _FLOPS_FOR_THREADS
+    with one_thread(run.one_thread or little), usual_torch(tasks[0].device):
         if tasks[0].callback_view is not None:
             return run.note(_train_observed(tasks[0]))
         # Inference mode halves the overhead of a small operation, against no_grad.

@@ -16,7 +16,7 @@ from itertools import pairwise
 import numpy as np
 
 from .._task import FULL_BATCH_OPTIMIZERS, TrainingResult, TrainingTask
-from .processor import flops_per_step
+from .flops import flops_per_step
 from .stack import Outcome, random_streams, starting_weights
 
 # What a stack's step costs however small it is, in floating-point operations of small networks
