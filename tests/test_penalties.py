@@ -43,8 +43,8 @@ def test_gradient_and_value_are_the_elastic_nets(alphas, l1_ratio):
             torch.testing.assert_close(new[k] - old[k], added)
         for new, old in zip(module.gradients.biases, before.biases, strict=True):
             assert torch.equal(new[k], old[k])
-    for _ in range(3):
-        penalty.record()
+    for s in range(3):
+        penalty.record(s)
     expected = [
         sum(n * value_of(task, module.blocks.network(k)[0], n) for n in (16, 16, 8))
         for k, task in enumerate(tasks)
@@ -75,7 +75,7 @@ def test_no_penalty_does_nothing():
     penalty = Penalty([task], module)
     penalty.start_chunk(chunk)
     penalty.add_gradient(0)
-    penalty.record()
+    penalty.record(0)
     assert torch.equal(module.gradients.flat, before)
     assert penalty.total(chunk).tolist() == [0.0]
     assert penalty.value(0) == 0.0

@@ -34,8 +34,7 @@ class FusedAdam(torch.optim.Adam):
         for group in self.param_groups:
             beta_1, beta_2 = group["betas"]
             parameters, gradients, means, squares, steps = self._lists(group)
-            for step in steps:
-                step.add_(1)
+            torch._foreach_add_(steps, 1)
             torch._fused_adam_(
                 parameters,
                 gradients,

@@ -9,7 +9,13 @@ import torch
 from torch import Tensor
 
 from .._task import TrainingTask
-from ..network.mlp import StackedMLP, per_network, squares_per_network, sum_per_network
+from ..network.mlp import (
+    Blocks,
+    StackedMLP,
+    per_network,
+    squares_per_network,
+    sum_per_network,
+)
 from .batches import Chunk
 
 
@@ -24,15 +30,16 @@ class Penalty:
         self.l1 = np.array([t.alpha * t.l1_ratio for t in tasks])
         self.l2 = np.array([t.alpha * (1.0 - t.l1_ratio) for t in tasks])
         self.active = bool(self.l1.any() or self.l2.any())
-        self._recorded: list[Tensor] = []
 
     def start_chunk(self, chunk: Chunk) -> None:
         """Prepare the factors of all steps of a chunk at once: they are cheap only together."""
         self._weight_sums = chunk.weight_sums
         if self.active:
-            self._l1_factors = _Factors(self.l1[:, None] / chunk.weight_sums)
-            self._l2_factors = _Factors(self.l2[:, None] / chunk.weight_sums)
-            self._recorded = []
+            like = self.blocks.flat
+            self._l1_factors = _Factors(self.l1[:, None] / chunk.weight_sums, like)
+            self._l2_factors = _Factors(self.l2[:, None] / chunk.weight_sums, like)
+            self._squares = _Squares(self.blocks, chunk.n_steps)
+            self._sizes: list[Tensor] = []
 
     def add_gradient(self, s: int) -> None:
         """Add the penalty's gradient at step s of the chunk."""
@@ -47,53 +54,77 @@ class Penalty:
             flat = direction(self.blocks.flat_weights)
             self.gradients.flat_weights.add_(flat, alpha=factors.first[s])
             return
-        column = per_network(factors.all[:, s], self.blocks.flat)
+        column = factors.columns[s]
         for gradient, w in zip(self.gradients.weights, self.blocks.weights, strict=True):
             gradient.addcmul_(direction(w), column)
 
-    def record(self) -> None:
-        """Remember the penalty of the weights as they are, for `total`."""
+    def record(self, s: int) -> None:
+        """Remember the penalty of the weights as they are at step s, for `total`."""
         if self.active:
-            self._recorded.append(self._norms())
+            self._squares.record(s)
+            if self._l1_factors.any:
+                self._sizes.append(self._absolute_sums())
 
-    def _norms(self) -> Tensor:
-        """Per network |W|² and, where it is penalized, |W|₁: shape (1 or 2, K)."""
-        flat = self.blocks.flat_weights
-        if not self._l1_factors.any:
-            if self.blocks.n_networks == 1:
-                return torch.dot(flat, flat).view(1, 1)
-            return squares_per_network(self.blocks.weights).unsqueeze(0)
-        sizes = sum_per_network([w.abs() for w in self.blocks.weights])
-        return torch.stack([squares_per_network(self.blocks.weights), sizes])
+    def _absolute_sums(self) -> Tensor:
+        return sum_per_network([w.abs() for w in self.blocks.weights])
 
-    def _from_norms(self, norms: np.ndarray) -> np.ndarray:
-        """Penalties before the division, from norms (1 or 2, K, …)."""
-        factors = np.stack([0.5 * self.l2, self.l1])[: len(norms)]
-        return np.einsum("ik,ik...->k...", factors, norms)
+    def _from_norms(self, squares: Tensor, sizes: Tensor | None) -> np.ndarray:
+        """Penalties before the division, from |W|² and |W|₁ of shape (…, K)."""
+        penalties = 0.5 * self.l2 * squares.cpu().numpy().astype(float)
+        if sizes is not None:
+            penalties += self.l1 * sizes.cpu().numpy().astype(float)
+        return penalties
 
     def total(self, chunk: Chunk) -> np.ndarray:
         """Per network, the sum over the chunk's steps of batch rows times the penalty."""
         if not self.active:
             return np.zeros(len(self.l1))
-        norms = torch.stack(self._recorded, 2).cpu().numpy().astype(float)
-        return (self._from_norms(norms) * chunk.n_rows / chunk.weight_sums).sum(1)
+        sizes = torch.stack(self._sizes) if self._sizes else None
+        penalties = self._from_norms(self._squares.per_step(), sizes).T
+        return (penalties * chunk.n_rows / chunk.weight_sums).sum(1)
 
     def value(self, s: int) -> float:
         """The penalty now, in the batch of step s, summed over networks."""
         if not self.active:
             return 0.0
-        norms = self._norms().cpu().numpy().astype(float)
-        return float((self._from_norms(norms) / self._weight_sums[:, s]).sum())
+        squares = squares_per_network(self.blocks.weights)
+        penalties = self._from_norms(squares, self._absolute_sums())
+        return float((penalties / self._weight_sums[:, s]).sum())
 
 
 class _Factors:
     """Numbers of K networks at each step of a chunk, and where all K are equal."""
 
-    def __init__(self, values: np.ndarray):
-        self.all = values
+    def __init__(self, values: np.ndarray, like: Tensor):
         self.any = bool(values.any())
         self.first = values[0].tolist()
         self.uniform = (values == values[:1]).all(0).tolist()
+        if self.any and not all(self.uniform):
+            steps = torch.as_tensor(values.T.copy(), dtype=like.dtype, device=like.device)
+            self.columns = steps.view(*steps.shape, 1, 1).unbind()
+
+
+class _Squares:
+    """|W|² of each network at each step of a chunk, without an operation more than products."""
+
+    def __init__(self, blocks: Blocks, n_steps: int):
+        n, flat = blocks.n_networks, blocks.flat_weights
+        self._product: Callable[..., Tensor] = torch.dot if n == 1 else torch.bmm
+        self._pairs = [(flat, flat)]
+        shape: tuple[int, ...] = ()
+        if n > 1:
+            rows = [w.view(n, 1, -1) for w in blocks.weights]
+            self._pairs, shape = [(r, r.mT) for r in rows], (n, 1, 1)
+        self._found = flat.new_empty(n_steps, len(self._pairs), *shape)
+        self._places = [step.unbind() for step in self._found.unbind()]
+
+    def record(self, s: int) -> None:
+        for (row, column), place in zip(self._pairs, self._places[s], strict=True):
+            self._product(row, column, out=place)
+
+    def per_step(self) -> Tensor:
+        """Shape (steps, K)."""
+        return self._found.sum(1).view(len(self._found), -1)
 
 
 class Clipping:

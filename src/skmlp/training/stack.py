@@ -154,7 +154,7 @@ class Stack:
         logits = self._gradients(s, x, targets, scale, masks)
         if self.observer is not None:
             self.observer.gradients_computed()
-        self.penalty.record()
+        self.penalty.record(s)
         if self._decaying:
             self.optimizer.decay(self._decays)
         self.optimizer.step(lambda: self._loss(s, x, targets, scale, masks))
