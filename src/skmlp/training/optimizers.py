@@ -12,6 +12,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -83,13 +84,15 @@ class OptimizerFamily:
     """One optimizer: its class, and how our parameters become its arguments.
 
     ``velocity`` names the state that holds a running sum of gradients: scikit-learn's SGD sums
-    gradients times their rates, so when the rate changes the sum is rescaled.
+    gradients times their rates, so when the rate changes the sum is rescaled. ``adds_l2``: its
+    kernel's own weight_decay costs nothing, while a sum before it is a pass over memory.
     """
 
     make: Callable[..., torch.optim.Optimizer]
     arguments: Callable[[OptimizerSettings], dict[str, Any]]
     velocity: str | None = None
     default_weight_decay: float = 0.0
+    adds_l2: bool = False
 
 
 def _betas_and_epsilon(s: OptimizerSettings) -> dict[str, Any]:
@@ -104,9 +107,9 @@ def _defaults(s: OptimizerSettings) -> dict[str, Any]:
     return {}
 
 
-# weight_decay stays 0 in all of them: `StackOptimizer.decay` does it the same way for each.
+# Decoupled decay is `StackOptimizer.decay`'s in all of them, the same way for each.
 OPTIMIZERS: dict[str, OptimizerFamily] = {
-    "adam": OptimizerFamily(_ADAM, _betas_and_epsilon),
+    "adam": OptimizerFamily(_ADAM, _betas_and_epsilon, adds_l2=_ADAM is FusedAdam),
     "adamw": OptimizerFamily(_ADAM, _betas_and_epsilon, default_weight_decay=0.01),
     "nadam": OptimizerFamily(torch.optim.NAdam, _betas_and_epsilon),
     "adamax": OptimizerFamily(torch.optim.Adamax, _betas_and_epsilon),
@@ -129,6 +132,18 @@ def is_optimizer_class(value: object) -> bool:
 class StackOptimizer:
     """Steps for the parameters of K networks, each with its own learning rate.
 
+    Parameters
+    ----------
+    settings : sequence of OptimizerSettings
+        Of one family.
+    rates : sequence of float
+        Learning rates to start with.
+    blocks, gradients : Blocks
+        The parameters, and where their gradients are found at each step.
+    l2 : sequence of float, optional
+        What each network's L2 penalty is proportional to, if the optimizer may add it. It does
+        where that saves time (`adds_l2`).
+
     Attributes
     ----------
     rates : ndarray of shape (K,)
@@ -142,9 +157,11 @@ class StackOptimizer:
         rates: Sequence[float],
         blocks: Blocks,
         gradients: Blocks,
+        l2: Sequence[float] | None = None,
     ):
         self._group_by_rate = True  # until a rate changes
         self.settings = list(settings)
+        self._l2 = None if l2 is None else list(l2)
         self._rates = np.array(rates, dtype=float)
         self.family = OPTIMIZERS.get(self.settings[0].family) if self.named else None
         self._build(blocks, gradients)
@@ -198,10 +215,35 @@ class StackOptimizer:
             for w in self.blocks.weights:
                 w.mul_(column)
 
+    @property
+    def adds_l2(self) -> bool:
+        """Whether `set_l2` may be used."""
+        return bool(self._l2_starts)
+
+    def l2_of_groups(self, factors: np.ndarray) -> list[list[float] | None]:
+        """What `set_l2` takes at each step, None where a group's networks have different factors.
+
+        Parameters
+        ----------
+        factors : ndarray of shape (K, steps)
+        """
+        firsts = factors[self._l2_starts]
+        sizes = np.diff([*self._l2_starts, len(factors)])
+        equal = (np.repeat(firsts, sizes, 0) == factors).all(0)
+        steps = zip(firsts.T.tolist(), equal.tolist(), strict=True)
+        return [of_groups if same else None for of_groups, same in steps]
+
+    def set_l2(self, of_groups: list[float] | None) -> None:
+        """Have steps add factor · W to the gradients of each group's weights; None: nothing."""
+        for i in range(len(self._l2_starts)):
+            decay = 0.0 if of_groups is None else of_groups[i]
+            self.torch_optimizer.param_groups[i]["weight_decay"] = decay
+
     def keep(self, networks: Sequence[int], blocks: Blocks, gradients: Blocks) -> None:
         """Go on with some of the networks, whose parameters are now ``blocks``."""
         rates, states = self.rates[list(networks)], [self.network_state(k) for k in networks]
         self.settings = [self.settings[k] for k in networks]
+        self._l2 = None if self._l2 is None else [self._l2[k] for k in networks]
         self._rates = rates.copy()
         self._build(blocks, gradients)
         for k, state in enumerate(states):
@@ -214,14 +256,14 @@ class StackOptimizer:
         """State of network k, block by block."""
         states = []
         for index in range(len(self.blocks.all)):
-            parameter, row = self._where(k, index)
+            parameter, row = self._places[k][index]
             views = self._entries(parameter, index)
             states.append({key: _part(value, row) for key, value in views.items()})
         return states
 
     def set_network_state(self, k: int, states: list[dict[str, Any]]) -> None:
         for index, state in enumerate(states):
-            parameter, row = self._where(k, index)
+            parameter, row = self._places[k][index]
             for key, value in state.items():
                 self._set_entry(parameter, index, key, row, value)
 
@@ -230,7 +272,8 @@ class StackOptimizer:
         n = blocks.n_networks
         self.directions: Blocks | None = None
         self._grouped_by_rate = False
-        self._parameter_rows: list[tuple[torch.nn.Parameter, ...]] = []
+        self._places: list[list[tuple[torch.nn.Parameter, int | None]]] = [[] for _ in range(n)]
+        self._l2_starts: list[int] = []
         if not self.named:
             groups = [self._custom_group(k) for k in range(n)]
             make = self.settings[0].family
@@ -250,6 +293,7 @@ class StackOptimizer:
     def _flat_group(self) -> dict[str, Any]:
         assert self.family is not None
         self._flat = _parameter(self.blocks.flat, self.gradients.flat)
+        self._places[0] = [(self._flat, 0)] * len(self.blocks.all)
         arguments = self.family.arguments(self.settings[0])
         return {"params": [self._flat], "lr": float(self._rates[0]), **arguments}
 
@@ -257,7 +301,7 @@ class StackOptimizer:
         """Parameters in their own shapes: some optimizers look at them."""
         pairs = zip(self.blocks.all, self.gradients.all, strict=True)
         parameters = [_parameter(b[k].squeeze(0), g[k].squeeze(0)) for b, g in pairs]
-        self._parameter_rows.append(tuple(parameters))
+        self._places[k] = [(parameter, None) for parameter in parameters]
         return {"params": parameters, "lr": float(self._rates[k])}
 
     def _setting_groups(self) -> list[dict[str, Any]]:
@@ -268,39 +312,47 @@ class StackOptimizer:
             for s, rate in zip(self.settings, self._rates, strict=True)
         ]
         starts = _starts(arguments)
-        entries = self.blocks.flat.numel()
-        self._grouped_by_rate = self._group_by_rate and len(starts) * _ENTRIES_PER_GROUP < entries
-        target = self.blocks
-        if not self._grouped_by_rate:
-            arguments = [{**each, "lr": 1.0} for each in arguments]
-            starts = _starts(arguments)
-            target = Blocks(self.blocks.n_networks, self.blocks.layer_sizes, self.blocks.flat)
-            self.directions = target
-            self._set_rate_tensor()
-        self._starts = np.array(starts)
-        return [
-            self._rows_group(target, a, b, arguments[a])
-            for a, b in zip(starts, [*starts[1:], len(arguments)], strict=True)
-        ]
+        self._grouped_by_rate = self._group_by_rate and self._pays(starts)
+        if self._grouped_by_rate:
+            return self._groups_in_place(arguments)
+        arguments = [{**each, "lr": 1.0} for each in arguments]
+        self.directions = Blocks(self.blocks.n_networks, self.blocks.layer_sizes, self.blocks.flat)
+        self._set_rate_tensor()
+        return self._groups_of(self.directions.all, self.gradients.all, arguments)
 
-    def _rows_group(self, target: Blocks, a: int, b: int, arguments: dict[str, Any]):
-        """Networks a to b - 1 as one group."""
-        pairs = zip(target.all, self.gradients.all, strict=True)
-        parameters = [_parameter(block[a:b], gradient[a:b]) for block, gradient in pairs]
-        self._parameter_rows += [tuple(parameters)] * (b - a)
-        return {"params": parameters, **arguments}
+    def _groups_in_place(self, arguments: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Groups that step on the parameters themselves, weights apart if they get a penalty."""
+        blocks, gradients = self.blocks, self.gradients
+        if self._l2 is not None and self.family is not None and self.family.adds_l2:
+            penalized = [{**each, "l2": l2} for each, l2 in zip(arguments, self._l2, strict=True)]
+            starts = _starts(penalized)
+            if self._pays([*starts, *_starts(arguments)]):
+                groups = self._groups_of(blocks.weights, gradients.weights, penalized)
+                self._l2_starts = starts
+                return groups + self._groups_of(blocks.biases, gradients.biases, arguments)
+        return self._groups_of(blocks.all, gradients.all, arguments)
+
+    def _pays(self, starts: Sequence[int]) -> bool:
+        return len(starts) * _ENTRIES_PER_GROUP < self.blocks.flat.numel()
+
+    def _groups_of(
+        self,
+        blocks: Sequence[Tensor],
+        gradients: Sequence[Tensor],
+        arguments: Sequence[dict[str, Any]],
+    ) -> list[dict[str, Any]]:
+        """A group per run of networks with equal arguments, over their rows of some blocks."""
+        starts, groups = _starts(arguments), []
+        for a, b in pairwise([*starts, len(arguments)]):
+            pairs = zip(blocks, gradients, strict=True)
+            parameters = [_parameter(block[a:b], gradient[a:b]) for block, gradient in pairs]
+            for k in range(a, b):
+                self._places[k] += [(parameter, k - a) for parameter in parameters]
+            groups.append({"params": parameters, **arguments[a]})
+        return groups
 
     def _set_rate_tensor(self) -> None:
         self._rate_tensor = per_network(self._rates, self.blocks.flat)
-
-    def _where(self, k: int, index: int) -> tuple[torch.nn.Parameter, int | None]:
-        """The optimizer's parameter that holds block ``index`` of network k, and its row there."""
-        if self.named and not self._parameter_rows:
-            return self._flat, 0
-        parameter = self._parameter_rows[k][index]
-        if not self.named:
-            return parameter, None
-        return parameter, k - int(self._starts[self._starts <= k].max())
 
     def _entries(self, parameter: torch.nn.Parameter, index: int) -> dict[str, Any]:
         """State of one block; entries of the parameter's shape are seen in the block's shape."""
@@ -335,7 +387,7 @@ class StackOptimizer:
         if velocity is None or not np.isfinite(factor):
             return
         for index in range(len(self.blocks.all)):
-            parameter, row = self._where(k, index)
+            parameter, row = self._places[k][index]
             entry = self._entries(parameter, index).get(velocity)
             if entry is not None:
                 entry[row].mul_(factor)

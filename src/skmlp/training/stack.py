@@ -93,6 +93,7 @@ class Stack:
             [t.learning_rate_init for t in tasks],
             self.module.blocks,
             self.module.gradients,
+            l2=self._l2_for_optimizer(tasks),
         )
         self.masks = DropoutMasks(
             [t.dropout for t in tasks],
@@ -118,10 +119,19 @@ class Stack:
             None if task.validation is None else Validation(task, self.dtype, self.device),
         )
 
+    def _l2_for_optimizer(self, tasks: Sequence[TrainingTask]) -> list[float] | None:
+        """L2 penalties, unless something comes between their gradient and the step."""
+        if self.observer is not None or any(
+            t.max_grad_value is not None or t.max_grad_norm is not None or t.weight_decay
+            for t in tasks
+        ):
+            return None
+        return [t.alpha * (1.0 - t.l1_ratio) for t in tasks]
+
     def _set_rules(self) -> None:
         """Whatever depends on who is in the stack."""
         tasks = [m.task for m in self.members]
-        self.penalty = Penalty(tasks, self.module)
+        self.penalty = Penalty(tasks, self.module, self.optimizer)
         self.clipping = Clipping(tasks, self.module)
         self._decays = np.array([t.weight_decay for t in tasks])
         self._decaying = bool(self._decays.any())
@@ -264,9 +274,9 @@ class Stack:
         self.masks.go_to(checkpoint.random.dropout_steps)
 
 
-def optimizer_key(task: TrainingTask) -> tuple[str, float]:
-    """What puts networks of equal optimizer settings side by side."""
-    return repr(task.optimizer), task.learning_rate_init
+def optimizer_key(task: TrainingTask) -> tuple[str, float, float, float]:
+    """What puts networks of equal optimizer settings, and then of equal penalties, together."""
+    return repr(task.optimizer), task.learning_rate_init, task.alpha, task.l1_ratio
 
 
 def build_module(
