@@ -3,7 +3,8 @@
 The same grid for all: 24 settings x 5 folds, float32, no early stopping, equal epochs. Two
 processes (scikit-learn, skorch, skmlp unfused) or all cores (fused: in this process, and in
 loky's, which have been started and have imported torch before). What is not fused is timed on a
-part of the grid, and the time is multiplied. Medians of several repetitions, in turns.
+part of the grid, and the time is multiplied. Everything takes its turn in each repetition; times
+are medians over the repetitions, and so are ratios (of the two times of one repetition).
 
     python benchmarks/fused_search.py [--repeats 3] [--part 6]
 """
@@ -84,7 +85,8 @@ def start_workers() -> None:
     fused_seconds("loky", GridSearchCV(model, {"alpha": ALPHAS}, cv=5), X, y)
 
 
-def median_times(case: Case, repeats: int, part: int) -> dict[str, float]:
+def measured(case: Case, repeats: int, part: int) -> dict[str, list[float]]:
+    """Seconds of each contender in each repetition."""
     X, y = case.data()
     labels = y.astype(np.int64)
     ours = skmlp.MLPClassifier
@@ -99,7 +101,11 @@ def median_times(case: Case, repeats: int, part: int) -> dict[str, float]:
     for _ in range(repeats):
         for name, run in contenders.items():
             times[name].append(run())
-    return {name: median(values) for name, values in times.items()}
+    return times
+
+
+def median_ratio(slow: list[float], fast: list[float]) -> float:
+    return median(a / b for a, b in zip(slow, fast, strict=True))
 
 
 RATIOS = [
@@ -126,9 +132,9 @@ def main() -> None:
     print("|" + "---|" * len(header))
     start_workers()
     for case in (CASES[i] for i in arguments.cases):
-        times = median_times(case, arguments.repeats, arguments.part)
-        cells = [f"{times[name]:.1f} s" for name in names]
-        cells += [f"{times[a] / times[b]:.1f}" for a, b in RATIOS]
+        times = measured(case, arguments.repeats, arguments.part)
+        cells = [f"{median(times[name]):.1f} s" for name in names]
+        cells += [f"{median_ratio(times[a], times[b]):.1f}" for a, b in RATIOS]
         print(f"| {case.name} | " + " | ".join(cells) + " |", flush=True)
 
 
