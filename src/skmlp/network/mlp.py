@@ -12,6 +12,7 @@ from torch import Tensor
 from .activations import ACTIVATIONS, Activation
 from .forward import logits_in_parts
 from .losses import LOSSES, Loss
+from .products import layer_products
 
 
 class Blocks:
@@ -188,24 +189,27 @@ class StackedMLP(torch.nn.Module):
         for i, activation in enumerate(self.activation_functions):
             # bmm and add_: baddbmm copies the biases into every row first, and takes 1.1 (K = 1)
             # to 4 times (K = 120, 2 to 10 units) as long
-            z = torch.bmm(h, blocks.weights[i], out=space.hidden[i]).add_(blocks.biases[i])
+            forward = space.products[i].forward
+            z = forward(h, blocks.weights[i], out=space.hidden[i]).add_(blocks.biases[i])
             h = activation.forward(z, slope)
             saved.append(h if activation.saves_output else z)
             if masks[i] is not None:
                 h = h * masks[i]
             inputs.append(h)
-        return torch.bmm(h, blocks.weights[-1]).add_(blocks.biases[-1]), inputs, saved
+        logits = space.products[-1].forward(h, blocks.weights[-1]).add_(blocks.biases[-1])
+        return logits, inputs, saved
 
     def _backward(self, delta, inputs, saved, masks, space):
         gradients, slope = self.gradients, self.negative_slope
         for i in range(len(inputs) - 1, -1, -1):
-            torch.bmm(inputs[i].mT, delta, out=gradients.weights[i])
+            products = space.products[i]
+            products.weight_gradient(inputs[i], delta, gradients.weights[i])
             if space.ones is not None:
                 torch.bmm(space.ones, delta, out=gradients.biases[i])
             else:
                 torch.sum(delta, 1, keepdim=True, out=gradients.biases[i])
             if i:
-                delta = torch.bmm(delta, self._transposed[i], out=space.deltas[i - 1])
+                delta = products.backward(delta, self._transposed[i], out=space.deltas[i - 1])
                 if masks[i - 1] is not None:
                     delta.mul_(masks[i - 1])
                 delta = self.activation_functions[i - 1].backward(delta, saved[i - 1], slope)
@@ -218,7 +222,7 @@ class StackedMLP(torch.nn.Module):
 
 
 class _WorkSpace:
-    """Memory for the hidden layers of one batch size, used again at every step."""
+    """Memory and operations for the hidden layers of one batch size, used at every step."""
 
     def __init__(self, blocks: Blocks, n_rows: int):
         widths = blocks.layer_sizes[1:-1]
@@ -231,6 +235,10 @@ class _WorkSpace:
             for i, shape in enumerate(shapes)
         ]
         self.no_masks = [None] * len(widths)
+        self.products = [
+            layer_products(blocks.n_networks, n_rows, fan_in, fan_out)
+            for fan_in, fan_out in pairwise(blocks.layer_sizes)
+        ]
         # Sums over rows: for one network a product with ones takes half as long as a sum; for
         # many small networks the sum is faster.
         self.ones = blocks.flat.new_ones(1, 1, n_rows) if blocks.n_networks == 1 else None

@@ -35,7 +35,7 @@ class FusedAdam(torch.optim.Adam):
         for group in self.param_groups:
             beta_1, beta_2 = group["betas"]
             parameters, gradients, means, squares, steps = self._lists(group)
-            torch._foreach_add_(steps, 1)
+            steps[0].add_(1)
             torch._fused_adam_(
                 parameters,
                 gradients,
@@ -58,9 +58,16 @@ class FusedAdam(torch.optim.Adam):
     def _lists(self, group) -> list[list[Tensor]]:
         parameters = group["params"]
         states = [self.state[p] or self._start(p) for p in parameters]
-        keys = ("exp_avg", "exp_avg_sq", "step")
-        moments = [[state[key] for state in states] for key in keys]
-        return [parameters, [p.grad for p in parameters], moments[0], moments[1], moments[2]]
+        step = states[0]["step"]
+        for state in states:
+            state["step"] = step  # one count: a group's parameters take all their steps together
+        return [
+            parameters,
+            [p.grad for p in parameters],
+            [state["exp_avg"] for state in states],
+            [state["exp_avg_sq"] for state in states],
+            [step] * len(states),
+        ]
 
     def _start(self, parameter: Tensor) -> dict[str, Tensor]:
         state = self.state[parameter]
