@@ -4,11 +4,18 @@ import threading
 
 import numpy as np
 import pytest
+import scipy.optimize
 import torch
 from helpers import make_task, random_rows
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from skmlp._prediction import Trained, predict_logits
-from skmlp._processor import denormals_are_flushed, flushed_denormals, one_thread
+from skmlp._processor import (
+    denormals_are_flushed,
+    flushed_denormals,
+    one_blas_thread,
+    one_thread,
+)
 from skmlp.network import forward
 from skmlp.training import stack, train
 
@@ -80,6 +87,37 @@ def test_other_threads_are_not_limited(two_threads):
         thread.start()
         thread.join()
     assert seen == [2]
+
+
+def blas_threads():
+    return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+
+@pytest.fixture
+def two_blas_threads():
+    with threadpool_limits(2, "blas"):
+        yield
+
+
+def test_blas_has_one_thread_within_only(two_blas_threads):
+    with pytest.raises(RuntimeError), one_blas_thread():
+        assert blas_threads() == {1}
+        raise RuntimeError
+    with one_blas_thread(wanted=False):
+        assert blas_threads() == {2}
+
+
+def test_full_batch_training_uses_one_blas_thread(two_blas_threads, monkeypatch):
+    seen, found = [], scipy.optimize.minimize
+
+    def minimize(*arguments, **others):
+        seen.append(blas_threads())
+        return found(*arguments, **others)
+
+    monkeypatch.setattr(scipy.optimize, "minimize", minimize)
+    train([make_task(optimizer="lbfgs"), make_task(optimizer="lbfgs", seed=1)])
+    assert seen == [{1}, {1}]
+    assert blas_threads() == {2}
 
 
 def test_denormals_are_flushed_within_only():

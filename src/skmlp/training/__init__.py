@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from .._device import usual_torch
-from .._processor import flushed_denormals, one_thread
+from .._processor import flushed_denormals, one_blas_thread, one_thread
 from .._task import FULL_BATCH_OPTIMIZERS, TrainingTask
 from .flops import stack_flops
 from .full_batch import train_full_batch
@@ -63,7 +63,8 @@ def train(tasks: Sequence[TrainingTask], *, progress: bool = False) -> Outcomes:
         stacks[task.stack_key].append(i)
     places = [part for stack in stacks.values() for part in slices(stack, tasks)]
     show = progress or (len(tasks) > 1 and any(task.verbose for task in tasks))
-    with StackBar(len(tasks)) if show else nullcontext() as bar:
+    scipy_calls = any(task.optimizer.family in FULL_BATCH_OPTIMIZERS for task in tasks)
+    with StackBar(len(tasks)) if show else nullcontext() as bar, one_blas_thread(scipy_calls):
         if show:
             tasks = [replace(task, verbose=0) for task in tasks]
         outcomes = _train_parts([[tasks[i] for i in part] for part in places], bar)

@@ -7,7 +7,9 @@ from time import perf_counter
 
 import numpy as np
 import scipy.optimize
+import scipy.sparse
 import torch
+from torch import Tensor
 
 from .._task import TrainingResult, TrainingTask
 from ..network.forward import dense_tensor
@@ -80,15 +82,16 @@ class FullBatchProblem:
     def value_and_gradient(self, x: np.ndarray) -> tuple[float, np.ndarray]:
         """Mean loss with penalty, and its gradient, at the vector x."""
         self._set(x)
-        gradient = torch.zeros_like(self.module.blocks.flat)
-        value = 0.0
+        value, gradient = 0.0, np.zeros(0)
         for X, targets, scale in self._parts:
-            rows = dense_tensor(X, torch.float64, gradient.device).unsqueeze(0)
-            logits = self.module.compute_gradients(rows, targets, scale)
-            gradient += self.module.gradients.flat
+            if not isinstance(X, Tensor):
+                X = self._dense(X)
+            logits = self.module.compute_gradients(X, targets, scale)
             losses = self.module.loss.per_row(logits, targets)
-            value += float((losses * scale.squeeze(2)).sum())
-        return self._penalized(value, gradient.cpu().numpy(), x)
+            value += float(torch.dot(losses.view(-1), scale.view(-1)))
+            part = self.module.gradients.flat.cpu().numpy()
+            gradient = gradient + part if len(gradient) else part.copy()
+        return self._penalized(value, gradient, x)
 
     def _penalized(self, value: float, gradient: np.ndarray, x: np.ndarray):
         weights = self.module.blocks.flat_weights.cpu().numpy()
@@ -101,15 +104,23 @@ class FullBatchProblem:
         return value, np.concatenate([by_weight + self.l1, self.l1 - by_weight, by_bias])
 
     def _split_rows(self):
-        """The rows part by part with (targets, weight in the mean); one part stays as it is."""
+        """The rows part by part: (rows, targets, weight in the mean).
+
+        A single part of dense rows is moved to the device once, several at each evaluation.
+        """
         rows, device = self.task.train, self.module.blocks.flat.device
+        keep = len(rows) <= _ROWS_AT_ONCE and not scipy.sparse.issparse(rows.X)
         parts = []
         for begin in range(0, len(rows), _ROWS_AT_ONCE):
             part = slice(begin, begin + _ROWS_AT_ONCE)
+            X = self._dense(rows.X[part]) if keep else rows.X[part]
             targets = dense_tensor(rows.targets[part], torch.float64, device)
             scale = dense_tensor(self.weights[part] / self.weight_sum, torch.float64, device)
-            parts.append((rows.X[part], targets.unsqueeze(0), scale.view(1, -1, 1)))
+            parts.append((X, targets.unsqueeze(0), scale.view(1, -1, 1)))
         return parts
+
+    def _dense(self, X) -> Tensor:
+        return dense_tensor(X, torch.float64, self.module.blocks.flat.device).unsqueeze(0)
 
     def _start(self) -> np.ndarray:
         flat = self.module.blocks.flat.cpu().numpy().copy()
