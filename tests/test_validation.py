@@ -2,12 +2,23 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.sparse
 import torch
 from helpers import TARGETS, make_task, random_rows
 from sklearn.metrics import accuracy_score, r2_score
 
+from skmlp._task import Rows
+from skmlp.training import validation
 from skmlp.training.stack import build_module
-from skmlp.training.validation import SCORES, Validation
+from skmlp.training.validation import (
+    SCORES,
+    Validation,
+    ValidationOneByOne,
+    ValidationTogether,
+    validation_of,
+)
+
+CPU = torch.device("cpu")
 
 
 def arrays(loss, n=60):
@@ -53,10 +64,76 @@ def test_validation_scores_one_network_of_a_stack():
     module = build_module(tasks, torch.float64, torch.device("cpu"))
     values = np.random.default_rng(0).normal(size=module.blocks.flat.numel())
     module.blocks.flat.copy_(torch.from_numpy(values))
-    loss, accuracy, z = Validation(tasks[1], torch.float64, torch.device("cpu"))(module, 1)
+    loss, accuracy, z, _ = Validation(tasks[1], torch.float64, torch.device("cpu"))(module, 1)
     held_out = tasks[1].validation
     expected = module(torch.from_numpy(held_out.X))[1]
     torch.testing.assert_close(z, expected)
     targets = torch.from_numpy(held_out.targets)
     assert loss == pytest.approx(module.loss.per_row(expected, targets).mean().item())
     assert accuracy == accuracy_score(held_out.targets.argmax(1), expected.argmax(1).numpy())
+
+
+def stack_of_validations(loss, score):
+    """Networks with different held-out rows, one without any, and their stacked module."""
+    rng = np.random.default_rng(0)
+    tasks = []
+    for k, n in enumerate([25, 18, 0, 25, 3]):
+        rows = random_rows(loss, n=n, seed=k) if n else None
+        if k == 3:
+            rows.weights = rng.uniform(0.1, 3.0, n)
+        if k == 4:
+            rows.targets[:] = rows.targets[:1]  # constant
+        tasks.append(make_task(loss=loss, validation=rows, score=score))
+    module = build_module(tasks, torch.float64, CPU)
+    module.blocks.flat.copy_(torch.from_numpy(rng.normal(size=module.blocks.flat.numel())))
+    return tasks, module
+
+
+def assert_found_alone(found, tasks, module, networks):
+    assert list(found) == [k for k in networks if tasks[k].validation is not None]
+    for k, ours in found.items():
+        alone = Validation(tasks[k], torch.float64, CPU)(module, k)
+        assert ours.loss == pytest.approx(alone.loss, rel=1e-12)
+        assert ours.score == pytest.approx(alone.score, rel=1e-12)
+        torch.testing.assert_close(ours.logits, alone.logits)
+        assert torch.equal(ours.targets, alone.targets)
+
+
+@pytest.mark.parametrize(
+    ("loss", "score"),
+    [
+        ("log_loss", "accuracy"),
+        ("binary_log_loss", "subset_accuracy"),
+        ("squared_error", "r2"),
+        ("poisson", "r2"),
+    ],
+)
+@pytest.mark.parametrize("kind", [ValidationTogether, ValidationOneByOne])
+def test_networks_of_a_stack_are_validated_as_alone(loss, score, kind):
+    tasks, module = stack_of_validations(loss, score)
+    together = kind(tasks, torch.float64, CPU)
+    for networks in ([0, 1, 2, 3, 4], [1, 3], [2], []):
+        assert_found_alone(together(module, networks), tasks, module, networks)
+    kept = [0, 2, 4]
+    together.keep(kept)
+    module.set_blocks(module.blocks.take(kept))
+    tasks = [tasks[k] for k in kept]
+    for networks in ([0, 1, 2], [2]):
+        assert_found_alone(together(module, networks), tasks, module, networks)
+    together.keep([1])
+    assert together(module, [0]) == {}
+
+
+def test_small_networks_are_validated_together_and_others_one_by_one(monkeypatch):
+    tasks, _ = stack_of_validations("log_loss", "accuracy")
+
+    def kind(tasks):
+        return type(validation_of(tasks, torch.float64, CPU))
+
+    assert kind(tasks) is ValidationTogether
+    assert kind(tasks[:1]) is kind(tasks[2:3]) is ValidationOneByOne
+    rows = tasks[1].validation
+    sparse = Rows(scipy.sparse.csr_matrix(rows.X), rows.targets, None, rows.labels)
+    assert kind([tasks[0], make_task(validation=sparse)]) is ValidationOneByOne
+    monkeypatch.setattr(validation, "_NUMBERS_AT_ONCE", 4 * 25 * 8 - 1)
+    assert kind(tasks) is ValidationOneByOne

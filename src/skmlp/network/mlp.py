@@ -139,7 +139,14 @@ class StackedMLP(torch.nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (K, B, m) of rows x, (K, B, d) or (B, d); dropout is off."""
-        blocks = self.blocks
+        return self._logits(x, self.blocks)
+
+    def logits(self, x: Tensor, networks: Sequence[int]) -> Tensor:
+        """Logits (k, B, m) of k of the networks, in their order, for rows x (k, B, d)."""
+        all_of_them = len(networks) == self.blocks.n_networks
+        return self._logits(x, self.blocks if all_of_them else self.blocks.take(networks))
+
+    def _logits(self, x: Tensor, blocks: Blocks) -> Tensor:
         h = x if x.dim() == 3 else x.expand(blocks.n_networks, *x.shape)
         last = len(blocks.weights) - 1
         for i, (w, b) in enumerate(zip(blocks.weights, blocks.biases, strict=True)):

@@ -27,7 +27,7 @@ from torch import Tensor
 from .._task import TrainingTask
 from ..network.forward import dense_tensor
 from .stack import Stack
-from .validation import Validation
+from .validation import Validated
 
 
 class TrainingStopped(Exception):
@@ -178,16 +178,18 @@ class TrainingEngine(NeuralNet):
         self._n_batches += 1
         self._end_batch(*self._batch, logits[0], loss, training=True)
 
-    def validated(self, validation: Validation, logits: Tensor, loss: float) -> None:
+    def validated(self, found: Validated) -> None:
         """Tell callbacks of the validation rows in batches, as skorch's own loop does."""
-        rows, labels, size = validation.rows, np.asarray(validation.rows.labels), self.batch_size
+        rows, size = self.task_.validation, self.batch_size
+        assert rows is not None
+        labels = np.asarray(rows.labels)
         begins = range(0, len(rows), size)
         for begin in begins:
             part = slice(begin, begin + size)
             batch = (rows.X[part], labels[part])
             self.notify("on_batch_begin", batch=batch, training=False)
-            mean_loss = self.criterion_(logits[part], validation.targets[part])
-            self._end_batch(*batch, logits[part], mean_loss, training=False)
+            mean_loss = self.criterion_(found.logits[part], found.targets[part])
+            self._end_batch(*batch, found.logits[part], mean_loss, training=False)
         self.history.record("valid_batch_count", len(begins))
 
     def _end_batch(self, x, y, logits: Tensor, loss: Tensor, *, training: bool) -> None:

@@ -153,8 +153,8 @@ class FullBatchProblem:
         check_finite(float(intermediate_result.fun), progress.n_iter + 1, None)
         if self.validation is not None:
             self._set(intermediate_result.x)
-            loss, score, _ = self.validation(self.module, 0)
-            if progress.validate(loss, score):
+            found = self.validation(self.module)
+            if progress.validate(found.loss, found.score):
                 progress.best_weights = self.module.blocks.network(0)
         progress.end_epoch(float(intermediate_result.fun), 0.0)
         if progress.stopping_reason is not None:

@@ -19,7 +19,7 @@ from .dropout import DropoutMasks
 from .optimizers import StackOptimizer
 from .penalties import Clipping, Penalty
 from .progress import DivergenceError, Progress, check_finite
-from .validation import Validation
+from .validation import Validated, validation_of
 
 Outcome = TrainingResult | Exception
 
@@ -30,7 +30,7 @@ class Observer(Protocol):
     def begin_batch(self, x: Tensor, rows: np.ndarray) -> None: ...
     def gradients_computed(self) -> None: ...
     def end_batch(self, logits: Tensor, targets: Tensor) -> None: ...
-    def validated(self, validation: Validation, logits: Tensor, loss: float) -> None: ...
+    def validated(self, found: Validated) -> None: ...
 
 
 @dataclass
@@ -42,7 +42,6 @@ class Member:
     order: RowOrder
     dropout_rng: np.random.Generator
     progress: Progress
-    validation: Validation | None
     epoch_loss: float = 0.0
 
 
@@ -88,6 +87,7 @@ class Stack:
             self._member(k, *pair) for k, pair in enumerate(zip(places, tasks, strict=True))
         ]
         self.store = RowStore([t.train for t in tasks], self.dtype, self.device)
+        self.validation = validation_of(tasks, self.dtype, self.device)
         self.optimizer = StackOptimizer(
             [t.optimizer for t in tasks],
             [t.learning_rate_init for t in tasks],
@@ -116,7 +116,6 @@ class Stack:
             RowOrder(len(task.train), task.batch_size, task.shuffle, order_rng),
             dropout_rng,
             Progress(task, **task.history),
-            None if task.validation is None else Validation(task, self.dtype, self.device),
         )
 
     def _l2_for_optimizer(self, tasks: Sequence[TrainingTask]) -> list[float] | None:
@@ -188,34 +187,33 @@ class Stack:
 
     def end_epochs(self) -> None:
         """End the epoch of every network that has seen all its rows."""
-        for k, member in enumerate(self.members):
-            if member.order.steps_left:
-                continue
+        ended = [k for k, member in enumerate(self.members) if not member.order.steps_left]
+        found = self.validation(self.module, ended)
+        for k in ended:
             try:
-                self._end_epoch(k, member)
+                self._end_epoch(k, self.members[k], found.get(k))
             except DivergenceError as error:
-                self.outcomes[member.place] = error
+                self.outcomes[self.members[k].place] = error
 
-    def _end_epoch(self, k: int, member: Member) -> None:
+    def _end_epoch(self, k: int, member: Member, found: Validated | None) -> None:
         progress, rate = member.progress, float(self.optimizer.rates[k])
         loss = member.epoch_loss / member.order.n_rows
         check_finite(loss, progress.n_iter + 1, rate)
-        if member.validation is not None:
-            self._validate(k, member, member.validation)
+        if found is not None:
+            self._validate(k, member, found)
         self.optimizer.set_rate(k, progress.end_epoch(loss, rate))
         member.epoch_loss = 0.0
         if progress.stopping_reason is None:
             member.order.start_epoch()
 
-    def _validate(self, k: int, member: Member, validation: Validation) -> None:
-        loss, score, logits = validation(self.module, k)
+    def _validate(self, k: int, member: Member, found: Validated) -> None:
         epoch, rate = member.progress.n_iter + 1, float(self.optimizer.rates[k])
-        check_finite(loss, epoch, rate, what="validation loss")
-        check_finite(score, epoch, rate, what="validation score")
-        if member.progress.validate(loss, score):
+        check_finite(found.loss, epoch, rate, what="validation loss")
+        check_finite(found.score, epoch, rate, what="validation score")
+        if member.progress.validate(found.loss, found.score):
             member.progress.best_weights = self.module.blocks.network(k)
         if self.observer is not None:
-            self.observer.validated(validation, logits, loss)
+            self.observer.validated(found)
 
     def restore_best(self) -> None:
         """Give networks that have stopped the weights of their best validation."""
@@ -237,6 +235,7 @@ class Stack:
 
     def _keep(self, networks: list[int]) -> None:
         self.store.keep(networks)
+        self.validation.keep(networks)
         self.masks.keep(networks)
         self.module.set_blocks(self.module.blocks.take(networks))
         self.optimizer.keep(networks, self.module.blocks, self.module.gradients)

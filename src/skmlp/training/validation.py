@@ -1,30 +1,37 @@
 """Loss and score on held-out rows.
 
-Shapes: z and t are (n, m); weights (n,), summing to one.
+Shapes: z and t are (n, m); weights (n,), summing to one; or all of them with a leading axis K.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
+import scipy.sparse
 import torch
 from torch import Tensor
 
-from .._task import TrainingTask
+from .._task import Rows, TrainingTask
 from ..network.forward import dense_tensor, device_rows
 from ..network.losses import LOSSES
 from ..network.mlp import StackedMLP
+from .batches import RowOrder, RowStore
+
+# Networks are validated together up to this many numbers in their widest layers: beyond, each
+# has enough to do, and all their rows side by side would take much memory.
+_NUMBERS_AT_ONCE = 1 << 22
 
 Score = Callable[[Tensor, Tensor, Tensor, Callable[[Tensor], Tensor]], Tensor]
 
 
 def _accuracy(z: Tensor, t: Tensor, weights: Tensor, mean: Callable) -> Tensor:
-    return ((z.argmax(1) == t.argmax(1)) * weights).sum()
+    return ((z.argmax(-1) == t.argmax(-1)) * weights).sum(-1)
 
 
 def _subset_accuracy(z: Tensor, t: Tensor, weights: Tensor, mean: Callable) -> Tensor:
-    return (((z > 0) == (t > 0.5)).all(1) * weights).sum()
+    return (((z > 0) == (t > 0.5)).all(-1) * weights).sum(-1)
 
 
 def _r2(z: Tensor, t: Tensor, weights: Tensor, mean: Callable) -> Tensor:
@@ -32,12 +39,12 @@ def _r2(z: Tensor, t: Tensor, weights: Tensor, mean: Callable) -> Tensor:
 
     So does sklearn.metrics.r2_score.
     """
-    column = weights.unsqueeze(1)
-    residual = (column * (t - mean(z)).square()).sum(0)
-    total = (column * (t - (column * t).sum(0)).square()).sum(0)
-    constant = t.amax(0) == t.amin(0)
+    column = weights.unsqueeze(-1)
+    residual = (column * (t - mean(z)).square()).sum(-2)
+    total = (column * (t - (column * t).sum(-2, keepdim=True)).square()).sum(-2)
+    constant = t.amax(-2) == t.amin(-2)
     missed = (residual > 0).to(z.dtype)
-    return (1 - torch.where(constant, missed, residual / torch.where(constant, 1, total))).mean()
+    return (1 - torch.where(constant, missed, residual / torch.where(constant, 1, total))).mean(-1)
 
 
 SCORES: dict[str, Score] = {
@@ -47,23 +54,124 @@ SCORES: dict[str, Score] = {
 }
 
 
+class Validated(NamedTuple):
+    """What a validation found: loss, score, and logits and targets (n, m) of one network."""
+
+    loss: float
+    score: float
+    logits: Tensor
+    targets: Tensor
+
+
 class Validation:
     """The held-out rows of one network, on its device."""
 
     def __init__(self, task: TrainingTask, dtype: torch.dtype, device: torch.device):
         rows = task.validation
         assert rows is not None
-        self.rows = rows
         self.loss, self.score = LOSSES[task.loss], SCORES[task.score]
         self.X = device_rows(rows.X, dtype, device)
         self.targets = dense_tensor(rows.targets, dtype, device)
-        weights = np.ones(len(rows)) if rows.weights is None else rows.weights
-        self.weights = dense_tensor(weights / weights.sum(), dtype, device)
+        self.weights = dense_tensor(_shares(rows), dtype, device)
 
-    def __call__(self, module: StackedMLP, k: int) -> tuple[float, float, Tensor]:
-        """Loss, score and logits (n, m) of network k."""
+    def __call__(self, module: StackedMLP, k: int = 0) -> Validated:
+        """Validate network k of a stack."""
         z = module.logits_of(k, self.X)
         loss = (self.loss.per_row(z, self.targets) * self.weights).sum()
         score = self.score(z, self.targets, self.weights, self.loss.mean)
         loss_value, score_value = torch.stack([loss, score]).tolist()
-        return loss_value, score_value, z
+        return Validated(loss_value, score_value, z, self.targets)
+
+
+class ValidationOneByOne:
+    """The held-out rows of a stack's networks, validated one network after the other.
+
+    Parameters
+    ----------
+    tasks : sequence of TrainingTask
+        Those of the stack, in its order. Some may have no held-out rows.
+    """
+
+    def __init__(self, tasks: Sequence[TrainingTask], dtype: torch.dtype, device: torch.device):
+        self._validations = [
+            None if task.validation is None else Validation(task, dtype, device) for task in tasks
+        ]
+
+    def keep(self, networks: Sequence[int]) -> None:
+        """Forget the networks that are not listed."""
+        self._validations = [self._validations[k] for k in networks]
+
+    def __call__(self, module: StackedMLP, networks: Sequence[int]) -> dict[int, Validated]:
+        """Validate networks of the stack; those without held-out rows are left out."""
+        pairs = ((k, self._validations[k]) for k in networks)
+        return {k: validation(module, k) for k, validation in pairs if validation is not None}
+
+
+class ValidationTogether:
+    """As `ValidationOneByOne`, but all networks that are asked for at once.
+
+    A network with fewer rows than others repeats its first one, with weight zero.
+    """
+
+    def __init__(self, tasks: Sequence[TrainingTask], dtype: torch.dtype, device: torch.device):
+        self.loss, self.score = LOSSES[tasks[0].loss], SCORES[tasks[0].score]
+        self._rows = [task.validation for task in tasks]
+        self._store = RowStore([rows for rows in self._rows if rows is not None], dtype, device)
+        self._put_side_by_side()
+
+    def keep(self, networks: Sequence[int]) -> None:
+        self._store.keep([self._place_of[k] for k in networks if k in self._place_of])
+        self._rows = [self._rows[k] for k in networks]
+        self._put_side_by_side()
+
+    def _put_side_by_side(self) -> None:
+        with_rows = [k for k, rows in enumerate(self._rows) if rows is not None]
+        self._place_of = {k: place for place, k in enumerate(with_rows)}
+        self._n_rows = [len(rows) for rows in self._rows if rows is not None]
+        if not with_rows:
+            return
+        most = max(self._n_rows)
+        orders = [RowOrder(n, most, False, np.random.default_rng(0)) for n in self._n_rows]
+        chunk = self._store.chunk(orders, 1)
+        self.X, self.targets = chunk.X, chunk.targets
+        if chunk.scale is None:
+            self.weights = self.X.new_full(self.X.shape[:2], 1 / most)
+        else:
+            self.weights = chunk.scale.squeeze(2)
+
+    def __call__(self, module: StackedMLP, networks: Sequence[int]) -> dict[int, Validated]:
+        networks = [k for k in networks if k in self._place_of]
+        if not networks:
+            return {}
+        places = [self._place_of[k] for k in networks]
+        X, targets, weights = (self._of(places, t) for t in (self.X, self.targets, self.weights))
+        z = module.logits(X, networks)
+        losses = (self.loss.per_row(z, targets) * weights).sum(1)
+        scores = self.score(z, targets, weights, self.loss.mean)
+        found = {}
+        for i, (loss, score) in enumerate(torch.stack([losses, scores], 1).tolist()):
+            n = self._n_rows[places[i]]
+            found[networks[i]] = Validated(loss, score, z[i, :n], targets[i, :n])
+        return found
+
+    def _of(self, places: list[int], values: Tensor) -> Tensor:
+        if len(places) == len(values):
+            return values
+        return values.index_select(0, torch.as_tensor(places, device=values.device))
+
+
+def validation_of(
+    tasks: Sequence[TrainingTask], dtype: torch.dtype, device: torch.device
+) -> ValidationOneByOne | ValidationTogether:
+    """How a stack's networks are validated."""
+    rows = [task.validation for task in tasks if task.validation is not None]
+    if len(rows) < 2 or any(scipy.sparse.issparse(r.X) for r in rows):
+        return ValidationOneByOne(tasks, dtype, device)
+    numbers = len(rows) * max(map(len, rows)) * max(tasks[0].layer_sizes)
+    kind = ValidationTogether if numbers <= _NUMBERS_AT_ONCE else ValidationOneByOne
+    return kind(tasks, dtype, device)
+
+
+def _shares(rows: Rows) -> np.ndarray:
+    weights = np.ones(len(rows)) if rows.weights is None else rows.weights
+    return weights / weights.sum()
