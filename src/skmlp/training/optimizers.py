@@ -9,7 +9,9 @@ network's rate is added to the parameters: every update in the table is linear i
 from __future__ import annotations
 
 import inspect
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -248,13 +250,27 @@ class StackOptimizer:
 
     def keep(self, networks: Sequence[int], blocks: Blocks, gradients: Blocks) -> None:
         """Go on with some of the networks, whose parameters are now ``blocks``."""
-        rates, states = self.rates[list(networks)], [self.network_state(k) for k in networks]
+        networks, rates = list(networks), self.rates[list(networks)]
+        by_rows = self.named and len(networks) > 1
+        states = [] if by_rows else [self.network_state(k) for k in networks]
+        places, state = [self._places[k] for k in networks], self.torch_optimizer.state
         self.settings = [self.settings[k] for k in networks]
         self._l2 = None if self._l2 is None else [self._l2[k] for k in networks]
         self._rates = rates.copy()
         self._build(blocks, gradients)
-        for k, state in enumerate(states):
-            self.set_network_state(k, state)
+        if by_rows:
+            self._take_states(places, state)
+        for k, each in enumerate(states):
+            self.set_network_state(k, each)
+
+    def _take_states(self, old_places, old_state) -> None:
+        """State of each parameter of several networks, from the rows where it was before."""
+        rows_of: dict[torch.nn.Parameter, list] = defaultdict(list)
+        for new, old in zip(self._places, old_places, strict=True):
+            for (parameter, _), source in zip(new, old, strict=True):
+                rows_of[parameter].append(source)
+        for parameter, rows in rows_of.items():
+            self.torch_optimizer.state[parameter] = _state_of_rows(rows, old_state)
 
     # A network's optimizer state is a list over blocks (weights, then biases) of dictionaries of
     # arrays without the axis K: the same in any stack, and what is pickled.
@@ -398,6 +414,21 @@ class StackOptimizer:
             entry = self._entries(parameter, index).get(velocity)
             if entry is not None:
                 entry[row].mul_(factor)
+
+
+def _state_of_rows(rows: Sequence[tuple[Tensor, int]], state) -> dict[str, Any]:
+    """The entries of a parameter that is made of rows of others."""
+    first, one_source = rows[0][0], len({id(parameter) for parameter, _ in rows}) == 1
+
+    def taken(key: str, value: Any) -> Any:
+        if not isinstance(value, Tensor) or not value.dim():
+            return deepcopy(value)
+        if not one_source:
+            return torch.stack([state[parameter][key][row] for parameter, row in rows])
+        index = torch.as_tensor([row for _, row in rows], device=value.device)
+        return value.index_select(0, index)
+
+    return {key: taken(key, value) for key, value in state.get(first, {}).items()}
 
 
 def _starts(arguments: Sequence[dict[str, Any]]) -> list[int]:
