@@ -132,3 +132,10 @@ def test_chunks_are_bounded_in_bytes_but_never_empty(monkeypatch):
     assert chunk_steps(store, 16) == 3
     monkeypatch.setattr(batches, "_CHUNK_BYTES", 1)
     assert chunk_steps(store, 16) == 1
+
+
+def test_chunks_are_larger_on_an_accelerator():
+    store = RowStore([random_rows(n=100, d=5)], torch.float64, CPU)
+    on_cpu = chunk_steps(store, 16)
+    store.device = torch.device("cuda")
+    assert chunk_steps(store, 16) == pytest.approx(64 * on_cpu, rel=0.01)

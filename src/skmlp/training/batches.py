@@ -20,8 +20,10 @@ from .._task import Rows
 from ..network.forward import dense_tensor
 
 # Rows are gathered for several steps at once, up to about this many bytes: one gather costs
-# as much as a few small steps' worth of overhead, and beyond the cache it gains nothing.
+# as much as a few small steps' worth of overhead, and beyond the cache it gains nothing. On an
+# accelerator, whose work is waited for once a gather, all of an epoch's steps should fit.
 _CHUNK_BYTES = 4 << 20
+_CHUNK_BYTES_OF_ACCELERATOR = 256 << 20
 
 
 class RowOrder:
@@ -180,7 +182,8 @@ def _side_by_side(taken: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
 
 def chunk_steps(store: RowStore, batch_size: int) -> int:
     """How many steps' rows to gather at once."""
-    return max(1, _CHUNK_BYTES // max(1, store.bytes_per_row() * batch_size))
+    most = _CHUNK_BYTES if store.device.type == "cpu" else _CHUNK_BYTES_OF_ACCELERATOR
+    return max(1, most // max(1, store.bytes_per_row() * batch_size))
 
 
 def _unique_rows(arrays: list, dtype, device):
