@@ -107,6 +107,26 @@ def test_blas_has_one_thread_within_only(two_blas_threads):
         assert blas_threads() == {2}
 
 
+def test_blas_is_as_before_when_the_last_of_several_threads_has_left(two_blas_threads):
+    inside, leave = threading.Event(), threading.Event()
+
+    def stay():
+        with one_blas_thread():
+            inside.set()
+            leave.wait(10)
+
+    other = threading.Thread(target=stay)
+    with one_blas_thread():
+        other.start()
+        assert inside.wait(10)
+        with one_blas_thread():
+            assert blas_threads() == {1}
+        assert blas_threads() == {1}
+    leave.set()
+    other.join()
+    assert blas_threads() == {2}
+
+
 def test_full_batch_training_uses_one_blas_thread(two_blas_threads, monkeypatch):
     seen, found = [], scipy.optimize.minimize
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -12,6 +13,9 @@ from threadpoolctl import ThreadpoolController
 # NumPy probes a dtype's limits once, and must not do so while denormals are flushed.
 for _dtype in (np.float32, np.float64):
     np.finfo(_dtype)
+
+
+_blas_is_limited = threading.Lock()
 
 
 @contextmanager
@@ -37,13 +41,17 @@ def one_blas_thread(wanted: bool = True) -> Iterator[None]:
 
     Their BLAS has threads of its own, which keep a core busy for a while after each operation:
     beside torch's operations they made an L-BFGS fit 2 to 20 times as long. The limit is the
-    process's, set by the thread that calls.
+    process's. While one thread has it, others that come in leave it alone: each would restore
+    what it found, and the last one a limit of another's.
     """
-    if not wanted:
+    if not wanted or not _blas_is_limited.acquire(blocking=False):
         yield
         return
-    with _pools("blas").limit(limits=1):
-        yield
+    try:
+        with _pools("blas").limit(limits=1):
+            yield
+    finally:
+        _blas_is_limited.release()
 
 
 @cache

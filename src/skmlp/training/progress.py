@@ -17,6 +17,11 @@ _ADAPTIVE_DIVISOR = 5.0
 _SMALLEST_ADAPTIVE_RATE = 1e-6
 
 
+# Scores that differ by less are equal: a sum of weights depends in its last digits on the order of
+# the rows, which a stack may change, and a tie is no improvement.
+_ROUNDING = {"float32": 1e-6, "float64": 1e-12}
+
+
 def _constant(task: TrainingTask, rate: float, t: int) -> float:
     return rate
 
@@ -53,6 +58,10 @@ class Progress:
     best_weights: Any = None
     stopping_reason: str | None = None
 
+    @property
+    def _rounding(self) -> float:
+        return _ROUNDING[self.task.dtype]
+
     def end_epoch(self, loss: float, rate: float) -> float:
         """Record the epoch's training loss; return the learning rate of the next epoch."""
         self.n_iter += 1
@@ -73,12 +82,12 @@ class Progress:
         """Record a validation; tell whether these are the best weights so far."""
         self.validation_loss_curve.append(loss)
         self.validation_scores.append(score)
-        return self.task.early_stopping and score > self.best_validation_score
+        return self.task.early_stopping and score > self.best_validation_score + self._rounding
 
     def _count_improvement(self) -> None:
         if self.task.early_stopping:
             score = self.validation_scores[-1]
-            improved = score >= self.best_validation_score + self.task.tol
+            improved = score >= self.best_validation_score + self.task.tol - self._rounding
             self.best_validation_score = max(score, self.best_validation_score)
         else:
             loss = self.loss_curve[-1]

@@ -1,6 +1,6 @@
 """Loss and score on held-out rows.
 
-Shapes: z and t are (n, m); weights (n,), summing to one; or all of them with a leading axis K.
+Shapes: z and t are (n, m); weights (n,); or all of them with a leading axis K.
 """
 
 from __future__ import annotations
@@ -26,12 +26,16 @@ _NUMBERS_AT_ONCE = 1 << 22
 Score = Callable[[Tensor, Tensor, Tensor, Callable[[Tensor], Tensor]], Tensor]
 
 
+# Accuracies are sums of whole weights, divided once: a network's patience asks whether a score is
+# higher than another, and equal counts must be equal numbers whatever the order of summation.
+
+
 def _accuracy(z: Tensor, t: Tensor, weights: Tensor, mean: Callable) -> Tensor:
-    return ((z.argmax(-1) == t.argmax(-1)) * weights).sum(-1)
+    return ((z.argmax(-1) == t.argmax(-1)) * weights).sum(-1) / weights.sum(-1)
 
 
 def _subset_accuracy(z: Tensor, t: Tensor, weights: Tensor, mean: Callable) -> Tensor:
-    return (((z > 0) == (t > 0.5)).all(-1) * weights).sum(-1)
+    return (((z > 0) == (t > 0.5)).all(-1) * weights).sum(-1) / weights.sum(-1)
 
 
 def _r2(z: Tensor, t: Tensor, weights: Tensor, mean: Callable) -> Tensor:
@@ -39,9 +43,9 @@ def _r2(z: Tensor, t: Tensor, weights: Tensor, mean: Callable) -> Tensor:
 
     So does sklearn.metrics.r2_score.
     """
-    column = weights.unsqueeze(-1)
-    residual = (column * (t - mean(z)).square()).sum(-2)
-    total = (column * (t - (column * t).sum(-2, keepdim=True)).square()).sum(-2)
+    share = (weights / weights.sum(-1, keepdim=True)).unsqueeze(-1)
+    residual = (share * (t - mean(z)).square()).sum(-2)
+    total = (share * (t - (share * t).sum(-2, keepdim=True)).square()).sum(-2)
     constant = t.amax(-2) == t.amin(-2)
     missed = (residual > 0).to(z.dtype)
     return (1 - torch.where(constant, missed, residual / torch.where(constant, 1, total))).mean(-1)
@@ -72,12 +76,12 @@ class Validation:
         self.loss, self.score = LOSSES[task.loss], SCORES[task.score]
         self.X = device_rows(rows.X, dtype, device)
         self.targets = dense_tensor(rows.targets, dtype, device)
-        self.weights = dense_tensor(_shares(rows), dtype, device)
+        self.weights = dense_tensor(_weights(rows), dtype, device)
 
     def __call__(self, module: StackedMLP, k: int = 0) -> Validated:
         """Validate network k of a stack."""
         z = module.logits_of(k, self.X)
-        loss = (self.loss.per_row(z, self.targets) * self.weights).sum()
+        loss = _weighted_mean(self.loss.per_row(z, self.targets), self.weights)
         score = self.score(z, self.targets, self.weights, self.loss.mean)
         loss_value, score_value = torch.stack([loss, score]).tolist()
         return Validated(loss_value, score_value, z, self.targets)
@@ -127,17 +131,16 @@ class ValidationTogether:
     def _put_side_by_side(self) -> None:
         with_rows = [k for k, rows in enumerate(self._rows) if rows is not None]
         self._place_of = {k: place for place, k in enumerate(with_rows)}
-        self._n_rows = [len(rows) for rows in self._rows if rows is not None]
-        if not with_rows:
+        held_out = [rows for rows in self._rows if rows is not None]
+        self._n_rows = list(map(len, held_out))
+        if not held_out:
             return
         most = max(self._n_rows)
         orders = [RowOrder(n, most, False, np.random.default_rng(0)) for n in self._n_rows]
         chunk = self._store.chunk(orders, 1)
+        weights = [np.pad(_weights(rows), (0, most - len(rows))) for rows in held_out]
         self.X, self.targets = chunk.X, chunk.targets
-        if chunk.scale is None:
-            self.weights = self.X.new_full(self.X.shape[:2], 1 / most)
-        else:
-            self.weights = chunk.scale.squeeze(2)
+        self.weights = torch.as_tensor(np.stack(weights)).to(self.X)
 
     def __call__(self, module: StackedMLP, networks: Sequence[int]) -> dict[int, Validated]:
         networks = [k for k in networks if k in self._place_of]
@@ -146,7 +149,7 @@ class ValidationTogether:
         places = [self._place_of[k] for k in networks]
         X, targets, weights = (self._of(places, t) for t in (self.X, self.targets, self.weights))
         z = module.logits(X, networks)
-        losses = (self.loss.per_row(z, targets) * weights).sum(1)
+        losses = _weighted_mean(self.loss.per_row(z, targets), weights)
         scores = self.score(z, targets, weights, self.loss.mean)
         found = {}
         for i, (loss, score) in enumerate(torch.stack([losses, scores], 1).tolist()):
@@ -172,6 +175,9 @@ def validation_of(
     return kind(tasks, dtype, device)
 
 
-def _shares(rows: Rows) -> np.ndarray:
-    weights = np.ones(len(rows)) if rows.weights is None else rows.weights
-    return weights / weights.sum()
+def _weights(rows: Rows) -> np.ndarray:
+    return np.ones(len(rows)) if rows.weights is None else rows.weights
+
+
+def _weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
+    return (values * weights).sum(-1) / weights.sum(-1)
