@@ -222,6 +222,18 @@ def test_one_failing_fit_is_its_own(engine):
     assert "in fit" in error.value.__notes__[0]  # the worker's traceback
 
 
+def test_an_error_while_others_run_brings_no_warning_of_the_engines_library(engine):
+    def fail_at_once_or_wait(seconds):
+        time.sleep(seconds)
+        if not seconds:
+            raise ValueError("at once")
+
+    with skmlp.fused(engine=engine), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ValueError, match="at once"):
+            joblib.Parallel()(joblib.delayed(fail_at_once_or_wait)(s) for s in (0, 2))
+
+
 def test_warnings_come_home_to_the_callers_filters(engine):
     X, y = iris()
     with skmlp.fused(engine=engine), warnings.catch_warnings(record=True) as caught:

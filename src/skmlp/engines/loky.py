@@ -53,7 +53,9 @@ class LokyEngine(Engine):
             for place, share in shares.items()
         )
         try:
-            yield from ended
+            # not "yield from": that would close joblib's generator before the warnings are off
+            for place_and_outcomes in ended:  # noqa: UP028
+                yield place_and_outcomes
         except BrokenProcessPool as error:
             raise WorkersLost(str(error)) from error
         finally:
