@@ -3,8 +3,7 @@
 For matrices of one row or column `torch.bmm` can be slow on CPUs: below 400 multiplications a
 matrix it runs a plain loop, and above, a product with one column takes several times as long as
 its transpose, a product with one row. Networks with one output (two classes, one target) or one
-feature have such products at every step:
-``python benchmarks/products.py`` measures them.
+feature have such products at every step; ``python benchmarks/products.py`` measures them.
 """
 
 from __future__ import annotations

@@ -82,15 +82,14 @@ class FullBatchProblem:
     def value_and_gradient(self, x: np.ndarray) -> tuple[float, np.ndarray]:
         """Mean loss with penalty, and its gradient, at the vector x."""
         self._set(x)
-        value, gradient = 0.0, np.zeros(0)
+        value, gradient = 0.0, np.zeros(self.module.blocks.flat.numel())
         for X, targets, scale in self._parts:
             if not isinstance(X, Tensor):
                 X = self._dense(X)
             logits = self.module.compute_gradients(X, targets, scale)
             losses = self.module.loss.per_row(logits, targets)
             value += float(torch.dot(losses.view(-1), scale.view(-1)))
-            part = self.module.gradients.flat.cpu().numpy()
-            gradient = gradient + part if len(gradient) else part.copy()
+            gradient += self.module.gradients.flat.cpu().numpy()
         return self._penalized(value, gradient, x)
 
     def _penalized(self, value: float, gradient: np.ndarray, x: np.ndarray):

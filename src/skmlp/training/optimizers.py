@@ -315,10 +315,10 @@ class StackOptimizer:
 
     def _flat_group(self) -> dict[str, Any]:
         assert self.family is not None
-        self._flat = _parameter(self.blocks.flat, self.gradients.flat)
-        self._places[0] = [(self._flat, 0)] * len(self.blocks.all)
+        flat = _parameter(self.blocks.flat, self.gradients.flat)
+        self._places[0] = [(flat, 0)] * len(self.blocks.all)
         arguments = self.family.arguments(self.settings[0])
-        return {"params": [self._flat], "lr": float(self._rates[0]), **arguments}
+        return {"params": [flat], "lr": float(self._rates[0]), **arguments}
 
     def _custom_group(self, k: int) -> dict[str, Any]:
         """Parameters in their own shapes: some optimizers look at them."""

@@ -20,6 +20,11 @@ from .batches import Chunk
 from .optimizers import StackOptimizer
 
 
+def l2_strength(task: TrainingTask) -> float:
+    """What the L2 part of a network's penalty is proportional to."""
+    return task.alpha * (1.0 - task.l1_ratio)
+
+
 class Penalty:
     """alpha·(l1_ratio·|W|₁ + (1 - l1_ratio)/2·|W|²) / (the batch's sum of sample weights).
 
@@ -36,7 +41,7 @@ class Penalty:
         self.blocks, self.gradients = module.blocks, module.gradients
         self._optimizer = optimizer
         self.l1 = np.array([t.alpha * t.l1_ratio for t in tasks])
-        self.l2 = np.array([t.alpha * (1.0 - t.l1_ratio) for t in tasks])
+        self.l2 = np.array([l2_strength(t) for t in tasks])
         self.active = bool(self.l1.any() or self.l2.any())
 
     def start_chunk(self, chunk: Chunk) -> None:

@@ -17,7 +17,7 @@ from ..network.mlp import StackedMLP
 from .batches import Chunk, RowOrder, RowStore, chunk_steps
 from .dropout import DropoutMasks
 from .optimizers import StackOptimizer
-from .penalties import Clipping, Penalty
+from .penalties import Clipping, Penalty, l2_strength
 from .progress import DivergenceError, Progress, check_finite
 from .validation import Validated, validation_of
 
@@ -125,7 +125,7 @@ class Stack:
             for t in tasks
         ):
             return None
-        return [t.alpha * (1.0 - t.l1_ratio) for t in tasks]
+        return [l2_strength(t) for t in tasks]
 
     def _set_rules(self) -> None:
         """Whatever depends on who is in the stack."""

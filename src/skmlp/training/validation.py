@@ -129,9 +129,9 @@ class ValidationTogether:
         self._put_side_by_side()
 
     def _put_side_by_side(self) -> None:
-        with_rows = [k for k, rows in enumerate(self._rows) if rows is not None]
-        self._place_of = {k: place for place, k in enumerate(with_rows)}
-        held_out = [rows for rows in self._rows if rows is not None]
+        with_rows = [(k, rows) for k, rows in enumerate(self._rows) if rows is not None]
+        self._place_of = {k: place for place, (k, _) in enumerate(with_rows)}
+        held_out = [rows for _, rows in with_rows]
         self._n_rows = list(map(len, held_out))
         if not held_out:
             return
