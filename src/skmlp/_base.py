@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ._constraints import CONSTRAINTS
+from ._constraints import CONSTRAINTS, check_together
+from ._convergence import convergence_messages
 from ._device import resolve_device, resolve_dtype, resolve_prediction_device
 from ._inputs import (
     as_dtype,
     as_rows,
     can_stratify,
+    check_outputs,
     checked_weights,
     finite_in,
     fresh_random_state,
@@ -31,6 +34,7 @@ from ._prediction import Trained, out_activation, predict_logits
 from ._task import (
     FULL_BATCH_OPTIMIZERS,
     CallbackView,
+    Observed,
     OptimizerSettings,
     Rows,
     TrainingResult,
@@ -48,6 +52,24 @@ def has_partial_fit(estimator: BaseMLP) -> bool:
     return True
 
 
+def clone_or_same(callback: Any) -> Any:
+    """A copy with the same parameters; the callback itself where its parts cannot be copied.
+
+    Writers, trials and the like belong to the process; who gives them means the same ones.
+    """
+    try:
+        return clone(callback, safe=False)
+    except Exception:
+        return callback
+
+
+def solver_message(name: str, value: object) -> str:
+    return (
+        f"{name} has no parameter 'solver': use 'optimizer', which takes scikit-learn's "
+        f"solvers and more. Here: optimizer={value!r}."
+    )
+
+
 class BaseMLP(BaseEstimator, ABC):
     """Parameters, validation and training of a multilayer perceptron.
 
@@ -56,11 +78,36 @@ class BaseMLP(BaseEstimator, ABC):
 
     _parameter_constraints: dict = CONSTRAINTS
 
+    def __new__(cls, *args, **parameters):
+        if "solver" in parameters:
+            raise TypeError(solver_message(cls.__name__, parameters["solver"]))
+        return super().__new__(cls)
+
     def _set_parameters(self, parameters: Mapping[str, Any]) -> None:
         """Store the arguments of ``__init__`` as they are."""
         for name, value in parameters.items():
             if name not in ("self", "__class__"):
                 setattr(self, name, value)
+
+    def set_params(self, **parameters):
+        """Set parameters, as scikit-learn's estimators do.
+
+        Parameters
+        ----------
+        **parameters : dict
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter.
+        """
+        if "solver" in parameters:
+            raise ValueError(solver_message(type(self).__name__, parameters["solver"]))
+        return super().set_params(**parameters)
 
     # What subclasses provide
 
@@ -105,6 +152,9 @@ class BaseMLP(BaseEstimator, ABC):
 
     def _check_partial_fit_classes(self, y, classes, *, first: bool) -> None:
         """What only `partial_fit` can get wrong."""
+
+    def _check_continued(self, y: np.ndarray) -> None:
+        """What only a ``fit`` that goes on from the last one can get wrong."""
 
     @abstractmethod
     def _check_y(self, y) -> np.ndarray:
@@ -154,15 +204,15 @@ class BaseMLP(BaseEstimator, ABC):
         """
         self._check_parameters()
         first = not (self.warm_start and hasattr(self, "coefs_"))
-        rows = self._rows(X, y, sample_weight, first=first, minimum=2)
+        rows = self._rows(X, y, sample_weight, first=first, minimum=2, complete=True)
         random_state = fresh_random_state(self.random_state)
         given = self._given_validation(X_val, y_val, sample_weight_val)
         if self.early_stopping and given is None:
             rows, given = self._split(rows, random_state)
         task = self._task(self._for_training(rows), given, random_state, max_iter=self.max_iter)
         if not first:
-            task.initial_weights = self.coefs_, self.intercepts_
-            task.history = {**self._history(), "no_improvement_count": 0}
+            self._go_on(task)
+            task.history["no_improvement_count"] = 0
         return self._train(task)
 
     def _partial_fit(self, X, y, sample_weight=None, classes=None):
@@ -176,10 +226,16 @@ class BaseMLP(BaseEstimator, ABC):
         )
         task.keep_checkpoint = True
         if not first:
-            task.initial_weights = self.coefs_, self.intercepts_
-            task.history = self._history()
+            self._go_on(task)
             task.resume = getattr(self, "_checkpoint", None)
+            if task.resume is not None and task.callback_view is not None:
+                task.callback_view.before = self._observed()
         return self._train(task)
+
+    def _go_on(self, task: TrainingTask) -> None:
+        """Have a task start where the last training ended."""
+        task.initial_weights = self.coefs_, self.intercepts_
+        task.history = self._history()
 
     def _train(self, task: TrainingTask):
         self._store(train_or_meet(task), task)
@@ -195,54 +251,17 @@ class BaseMLP(BaseEstimator, ABC):
         ValueError
         """
         self._validate_params()
-        name = type(self).__name__
         if partial and self.early_stopping:
             raise ValueError(
                 "partial_fit does not support early_stopping=True: it makes one epoch at a time, "
                 "so stop calling it when your own validation score no longer improves."
             )
-        for parameter in ("activation", "dropout"):
-            value = getattr(self, parameter)
-            n_hidden = len(self._hidden_layer_sizes())
-            if np.ndim(value) and len(value) != n_hidden:
-                raise ValueError(
-                    f"The {parameter!r} parameter of {name} must have one value per hidden layer "
-                    f"({n_hidden}). Got {value!r} instead."
-                )
-        if self.optimizer in FULL_BATCH_OPTIMIZERS:
-            self._check_full_batch(name)
-        if "lr" in getattr(self.optimizer, "keywords", {}):
-            raise ValueError(
-                f"The 'optimizer' parameter of {name} fixes lr={self.optimizer.keywords['lr']}: "
-                "give the learning rate as 'learning_rate_init', where searches and schedules "
-                "find it."
-            )
-        if self.learning_rate_init * self._weight_decay() > 1:
-            raise ValueError(
-                f"The 'weight_decay' parameter of {name} must be at most 1 / learning_rate_init = "
-                f"{1 / self.learning_rate_init:g}: each step multiplies the weights by "
-                f"1 - learning rate * weight_decay. Got {self.weight_decay!r} instead."
-            )
+        check_together(self, len(self._hidden_layer_sizes()), self._weight_decay())
 
-    def _check_full_batch(self, name: str) -> None:
-        unused = {
-            "dropout": np.any(np.asarray(self.dropout) > 0),
-            "weight_decay": self.weight_decay not in ("auto", 0),
-            "max_grad_norm": self.max_grad_norm is not None,
-            "max_grad_value": self.max_grad_value is not None,
-            "callbacks": bool(self.callbacks),
-        }
-        for parameter, is_set in unused.items():
-            if is_set:
-                raise ValueError(
-                    f"The {parameter!r} parameter of {name} has no meaning for "
-                    f"optimizer={self.optimizer!r}, which minimizes one fixed loss over all rows. "
-                    f"Got {getattr(self, parameter)!r}: leave it at its default, or take another "
-                    "optimizer. ('alpha' works with every optimizer.)"
-                )
-
-    def _rows(self, X, y, sample_weight, *, first: bool, minimum: int, classes=None):
-        """Validated training rows."""
+    def _rows(
+        self, X, y, sample_weight, *, first: bool, minimum: int, classes=None, complete=False
+    ):
+        """Validated training rows; ``complete``: ``y`` must have whatever it had at first."""
         if first:
             # A fit that fails leaves the estimator unfitted, not half of two fits.
             self.__dict__.pop("coefs_", None)
@@ -252,6 +271,8 @@ class BaseMLP(BaseEstimator, ABC):
             self._start_targets(y, classes)
         else:
             self._check_layer_sizes(X.shape[1])
+            if complete:
+                self._check_continued(y)
         return with_weight(Rows(X, self._targets(y), weights, y))
 
     def _for_training(self, rows: Rows) -> Rows:
@@ -421,29 +442,41 @@ class BaseMLP(BaseEstimator, ABC):
         self._no_improvement_count = result.no_improvement_count
         # Parameters may be changed after fitting: predictions use what was trained.
         self._trained = Trained(task.activations, task.negative_slope, task.loss)
+        self._store_observed(result.observed)
         self._checkpoint = result.checkpoint
         if result.checkpoint is None:
             del self._checkpoint  # only partial_fit keeps the optimizer's state, as large as two W
-        self._warn_about(result, task)
+        for message in convergence_messages(result, task):
+            warn_caller(f"{type(self).__name__}: {message}", ConvergenceWarning)
 
-    def _warn_about(self, result: TrainingResult, task: TrainingTask) -> None:
-        remedies = {
-            "max_iter": f"max_iter={task.max_iter} epochs were reached before the training "
-            "converged. Increase 'max_iter' or 'learning_rate_init', or scale the data.",
-            "max_fun": f"max_fun={task.max_fun} evaluations were made before the training "
-            "converged. Increase 'max_fun'.",
-            "line_search": f"{self.optimizer} found no lower loss before its gradient met 'tol'. "
-            "Scale the data, increase 'tol', or use dtype='float64'.",
-        }
-        if not result.loss_curve:
-            warn_caller(
-                f"{type(self).__name__}: a callback stopped training within its first epoch; "
-                "the weights are little more than the starting weights.",
-                ConvergenceWarning,
-            )
-        if result.stopping_reason in remedies and not task.keep_checkpoint:
-            message = f"{type(self).__name__}: {remedies[result.stopping_reason]}"
-            warn_caller(message, ConvergenceWarning)
+    def _store_observed(self, observed: Observed | None) -> None:
+        for name in ("callbacks_", "history_"):
+            self.__dict__.pop(name, None)
+        if observed is not None:
+            self.callbacks_, self.history_ = observed.callbacks, observed.history
+
+    def _observed(self) -> Observed | None:
+        return Observed(self.callbacks_, self.history_) if hasattr(self, "callbacks_") else None
+
+    def __sklearn_clone__(self):
+        """As scikit-learn clones; callbacks that cannot be copied are shared with the clone."""
+        plain = copy(self)
+        plain.callbacks = None
+        cloned = BaseEstimator.__sklearn_clone__(plain)
+        cloned.callbacks = self.callbacks and [clone_or_same(c) for c in self.callbacks]
+        return cloned
+
+    def __getstate__(self):
+        """What is pickled: a model trained on an accelerator loads where there is none.
+
+        Callbacks that have seen its training may hold tensors of the device; they are pickled as
+        they were before it.
+        """
+        state = super().__getstate__()
+        if self.device != "cpu" and "callbacks_" in state:
+            state = {**state, "callbacks": [clone_or_same(c) for c in self.callbacks]}
+            del state["callbacks_"]
+        return state
 
     # Prediction
 
@@ -459,7 +492,9 @@ class BaseMLP(BaseEstimator, ABC):
         )
         device = resolve_prediction_device(self.device, type(self).__name__)
         X = finite_in(as_rows(X), self.coefs_[0].dtype.name, "X")
-        return predict_logits(X, self.coefs_, self.intercepts_, self._trained, device)
+        logits = predict_logits(X, self.coefs_, self.intercepts_, self._trained, device)
+        check_outputs(logits)
+        return logits
 
     def predict(self, X):
         """Predict the rows of X.

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from importlib import import_module
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from sklearn.utils._param_validation import Interval, Options, StrOptions
@@ -161,3 +162,60 @@ CLASSIFIER_CONSTRAINTS: dict[str, list] = {
 REGRESSOR_CONSTRAINTS: dict[str, list] = {
     "loss": [StrOptions({"squared_error", "poisson"})],
 }
+
+
+def check_together(estimator: Any, n_hidden: int, weight_decay: float) -> None:
+    """Check parameters that are each fine alone, but not with the others.
+
+    Parameters
+    ----------
+    estimator : MLPClassifier or MLPRegressor
+    n_hidden : int
+        Its hidden layers.
+    weight_decay : float
+        Its decoupled decay, "auto" resolved.
+
+    Raises
+    ------
+    ValueError
+    """
+    name = type(estimator).__name__
+    for parameter in ("activation", "dropout"):
+        value = getattr(estimator, parameter)
+        if np.ndim(value) and len(value) != n_hidden:
+            raise ValueError(
+                f"The {parameter!r} parameter of {name} must have one value per hidden layer "
+                f"({n_hidden}). Got {value!r} instead."
+            )
+    if estimator.optimizer in FULL_BATCH_OPTIMIZERS:
+        _check_full_batch(estimator, name)
+    if "lr" in getattr(estimator.optimizer, "keywords", {}):
+        raise ValueError(
+            f"The 'optimizer' parameter of {name} fixes lr={estimator.optimizer.keywords['lr']}: "
+            "give the learning rate as 'learning_rate_init', where searches and schedules "
+            "find it."
+        )
+    if estimator.learning_rate_init * weight_decay > 1:
+        raise ValueError(
+            f"The 'weight_decay' parameter of {name} must be at most 1 / learning_rate_init = "
+            f"{1 / estimator.learning_rate_init:g}: each step multiplies the weights by "
+            f"1 - learning rate * weight_decay. Got {estimator.weight_decay!r} instead."
+        )
+
+
+def _check_full_batch(estimator: Any, name: str) -> None:
+    unused = {
+        "dropout": np.any(np.asarray(estimator.dropout) > 0),
+        "weight_decay": estimator.weight_decay not in ("auto", 0),
+        "max_grad_norm": estimator.max_grad_norm is not None,
+        "max_grad_value": estimator.max_grad_value is not None,
+        "callbacks": bool(estimator.callbacks),
+    }
+    for parameter, is_set in unused.items():
+        if is_set:
+            raise ValueError(
+                f"The {parameter!r} parameter of {name} has no meaning for "
+                f"optimizer={estimator.optimizer!r}, which minimizes one fixed loss over all "
+                f"rows. Got {getattr(estimator, parameter)!r}: leave it at its default, or take "
+                "another optimizer. ('alpha' works with every optimizer.)"
+            )

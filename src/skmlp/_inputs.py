@@ -40,6 +40,24 @@ def as_dtype(rows: Rows, dtype: str, suffix: str = "") -> Rows:
     return Rows(X, targets, rows.weights, rows.labels)
 
 
+def finite_numbers(y, name: str = "y") -> np.ndarray:
+    """The targets as float64, none missing or infinite.
+
+    Raises
+    ------
+    ValueError
+    """
+    numbers = np.asarray(y, dtype=np.float64)
+    bad = np.argwhere(~np.isfinite(numbers))
+    if len(bad):
+        place = tuple(bad[0].tolist())
+        raise ValueError(
+            f"{name} has {np.asarray(y)[place]!s} in row {place[0]}: targets must be finite "
+            "numbers. Remove these rows, or fill the values in."
+        )
+    return numbers
+
+
 def finite_in(array: Matrix, dtype: str, name: str) -> Matrix:
     """The array in another dtype.
 
@@ -59,6 +77,22 @@ def finite_in(array: Matrix, dtype: str, name: str) -> Matrix:
             f"{np.finfo(dtype).max:.1e}): scale the data, or use dtype='float64'."
         )
     return converted
+
+
+def check_outputs(logits: np.ndarray) -> None:
+    """Raise if a network's outputs have left the range of their dtype: no prediction follows.
+
+    Raises
+    ------
+    ValueError
+    """
+    if np.isfinite(logits).all():
+        return
+    row = int(np.flatnonzero(~np.isfinite(logits).all(axis=1))[0])
+    raise ValueError(
+        f"X has values so large that the network's outputs overflow {logits.dtype} "
+        f"(first in row {row}): scale the data as for fitting, or fit with dtype='float64'."
+    )
 
 
 def with_weight(rows: Rows) -> Rows:
@@ -97,6 +131,27 @@ def checked_weights(sample_weight, X, name: str) -> np.ndarray | None:
             "zero (the row is left out) or positive."
         )
     return weights
+
+
+def check_product(weights: np.ndarray, class_weight: np.ndarray, product: np.ndarray) -> None:
+    """Raise if sample weights times class weights have left the range of float64.
+
+    Raises
+    ------
+    ValueError
+        If their sum is infinite, or a weight that is not zero has become zero.
+    """
+    with np.errstate(over="ignore"):
+        total = product.sum()
+    lost = (product == 0) & (weights != 0) & (class_weight != 0)
+    if np.isfinite(total) and not lost.any():
+        return
+    what = "is zero in float64 for some rows" if np.isfinite(total) else "overflows float64"
+    raise ValueError(
+        f"The product of sample_weight and class_weight {what} (sample_weight is "
+        f"{weights.min():.1e} to {weights.max():.1e}, class_weight {class_weight.min():.1e} to "
+        f"{class_weight.max():.1e}): divide or multiply the weights by a constant."
+    )
 
 
 def can_stratify(labels: np.ndarray, n_validation: int) -> bool:

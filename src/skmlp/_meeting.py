@@ -10,22 +10,20 @@ from __future__ import annotations
 
 import contextvars
 import threading
-import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import nullcontext
 from time import perf_counter
 from typing import Any
 
 from ._fit_times import with_own_fit_time
 from ._task import TrainingResult, TrainingTask
+from ._turns import Turns, WarningsState
 
 THREAD_NAME = "skmlp-member"
 
 _local = threading.local()
 
-# Searches in several threads of the user: one runs its members at a time, because a running
-# member has the process's warning filters. Training is not under the lock.
-_one_runs = threading.Lock()
+# Searches in several threads of the user: one runs its members at a time. Training is not under it.
+_turns = Turns()
 
 
 def train_or_meet(task: TrainingTask) -> TrainingResult:
@@ -60,14 +58,16 @@ class Member:
 
     Attributes
     ----------
+    place : int
+        Of the call among those of the meeting.
     task : TrainingTask or None
         What it waits for, if it waits.
     result, error : object
         How the call ended.
     """
 
-    def __init__(self, call: Callable[[], Any]):
-        self.call = call
+    def __init__(self, call: Callable[[], Any], place: int = 0):
+        self.call, self.place = call, place
         self.task: TrainingTask | None = None
         self.outcome: TrainingResult | Exception | None = None
         self.result: Any = None
@@ -86,11 +86,10 @@ class Member:
     def go_on(self) -> None:
         """Let the member run until it waits or ends."""
         inside_another = getattr(_local, "member", None) is not None
-        with nullcontext() if inside_another else _one_runs:
+        with _turns.warnings_restored() if inside_another else _turns.own(self):
             self._run_on()
 
     def _run_on(self) -> None:
-        outside = WarningsState()
         self._warnings.restore()
         self._runs = True
         if not self._started:
@@ -98,11 +97,8 @@ class Member:
             self._thread.start()
         else:
             self._turn.release()
-        try:
-            self._pause.acquire()
-            self._runs = False
-        finally:
-            outside.restore()
+        self._pause.acquire()
+        self._runs = False
 
     def cancel(self) -> None:
         """Have the member's thread end where it waits.
@@ -145,21 +141,6 @@ class Member:
         self._pause.release()
 
 
-class WarningsState:
-    """The warning filters and the function that shows warnings, as they are now."""
-
-    _NAMES = ("filters", "showwarning", "_showwarnmsg_impl")
-
-    def __init__(self) -> None:
-        self._values = {name: getattr(warnings, name) for name in self._NAMES}
-
-    def restore(self) -> None:
-        for name, value in self._values.items():
-            setattr(warnings, name, value)
-        # Python keeps what each filter has decided; this makes it decide anew.
-        warnings._filters_mutated()  # type: ignore[attr-defined]
-
-
 def run_together(
     calls: Sequence[Callable[[], Any]],
     admit: Callable[[Sequence[TrainingTask]], bool],
@@ -177,11 +158,12 @@ def run_together(
         Whether each wave shows a bar while it trains.
     """
     waiting: list[Member] = []
-    not_started = list(reversed(calls))
+    not_started = list(reversed(list(enumerate(calls))))
     try:
         while not_started or waiting:
             while not_started and admit([m.task for m in waiting if m.task is not None]):
-                member = Member(not_started.pop())
+                place, call = not_started.pop()
+                member = Member(call, place)
                 waiting.append(member)
                 member.go_on()
                 if member.ended:

@@ -5,8 +5,10 @@ Nothing here needs torch. n rows, d features, m outputs, L layers of weights.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -82,14 +84,26 @@ class Checkpoint:
 
 
 @dataclass
+class Observed:
+    """What skorch's side of a fit leaves: callbacks as pairs (name, callback), and the history."""
+
+    callbacks: list[tuple[str, Any]]
+    history: Any
+
+
+@dataclass
 class CallbackView:
-    """How skorch callbacks see one fit: scorers call these on the network's logits."""
+    """How skorch callbacks see one fit: scorers call these on the network's logits.
+
+    ``before``: where training goes on, what its first part left.
+    """
 
     callbacks: Any
     predict: Callable[[np.ndarray], np.ndarray]
     predict_proba: Callable[[np.ndarray], np.ndarray] | None
     estimator_type: str
     classes: np.ndarray | None = None
+    before: Observed | None = None
 
 
 @dataclass
@@ -150,9 +164,27 @@ class TrainingTask:
             self.batch_size,
             self.dtype,
             self.device,
-            # Callbacks and resumed states belong to one network: it trains alone.
-            id(self) if self.callback_view is not None or self.resume is not None else None,
+            id(self) if self.trains_alone else None,
         )
+
+    @property
+    def trains_alone(self) -> bool:
+        """Whether something belongs to one network: callbacks, a resumed state, or the search
+        along a line of an optimizer that evaluates the loss several times a step."""
+        return (
+            self.callback_view is not None
+            or self.resume is not None
+            or needs_closure(self.optimizer.family)
+        )
+
+
+def needs_closure(family: Any) -> bool:
+    """Whether an optimizer's ``step`` must be given a function that evaluates the loss."""
+    family = family.func if isinstance(family, partial) else family
+    if isinstance(family, str):
+        return False
+    closure = inspect.signature(family.step).parameters.get("closure")
+    return closure is not None and closure.default is inspect.Parameter.empty
 
 
 @dataclass
@@ -177,6 +209,7 @@ class TrainingResult:
     stopping_reason: str
     checkpoint: Checkpoint | None = None
     seconds: float = 0.0
+    observed: Observed | None = None
 
 
 STOPPING_REASONS = {

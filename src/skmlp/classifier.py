@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from functools import partial
-from numbers import Real
 from typing import Any
 
 import numpy as np
 import scipy.sparse
 from sklearn.base import ClassifierMixin
-from sklearn.utils import column_or_1d, compute_class_weight
+from sklearn.utils import column_or_1d
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from ._base import BaseMLP, has_partial_fit
+from ._class_weight import weighted_by_class
 from ._constraints import CLASSIFIER_CONSTRAINTS, CONSTRAINTS
 from ._prediction import mean_of
 from ._task import CallbackView
@@ -353,6 +353,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 "weights with sklearn.utils.compute_class_weight and give them as a dict."
             )
 
+    def _check_continued(self, y: np.ndarray) -> None:
+        present = self.classes_ if self._multilabel else np.unique(y)
+        if not np.array_equal(present, self.classes_):
+            raise ValueError(
+                "warm_start can only be used where `y` has the same classes as in the previous "
+                f"call to fit. Previously got {self.classes_}, `y` has {present}. Set "
+                "warm_start=False, or use partial_fit with all 'classes'."
+            )
+
     def _targets(self, y: np.ndarray, name: str = "y") -> np.ndarray:
         if self._multilabel != (y.ndim == 2) or (y.ndim == 2 and y.shape[1] != len(self.classes_)):
             raise ValueError(
@@ -386,62 +395,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _training_weights(self, y: np.ndarray, sample_weight: np.ndarray | None):
         if self.class_weight is None:
             return sample_weight
-        self._check_class_weight()
-        columns = y.T if self._multilabel else [y]
-        total = np.ones(len(y)) if sample_weight is None else sample_weight.copy()
-        for j, column in enumerate(columns):
-            total *= self._weights_of_column(j, column, sample_weight)
-        if not total.any():
-            raise ValueError(
-                "The 'class_weight' parameter of MLPClassifier must not give every row the weight "
-                f"zero. Got {self.class_weight!r} instead."
-            )
-        return total
-
-    def _weights_of_column(self, j: int, column: np.ndarray, sample_weight) -> np.ndarray:
-        """Class weight of each row, by one column of y."""
-        given = self.class_weight[j] if isinstance(self.class_weight, list) else self.class_weight
-        present = np.unique(column)
-        if isinstance(given, dict):
-            by_class = np.array([given.get(label, 1.0) for label in present], dtype=np.float64)
-        else:
-            by_class = compute_class_weight(
-                given, classes=present, y=column, sample_weight=sample_weight
-            )
-        return by_class[np.searchsorted(present, column)]
-
-    def _check_class_weight(self) -> None:
-        """Raise unless the weights belong to the classes and are numbers of at least zero."""
-        given = self.class_weight
-        if isinstance(given, list) != (self._multilabel and given != "balanced"):
-            raise ValueError(
-                "The 'class_weight' parameter of MLPClassifier must be a dict or 'balanced' for "
-                "one label per row, and a list with a dict per label or 'balanced' for multilabel "
-                f"y. Got {given!r} instead."
-            )
-        if isinstance(given, list) and len(given) != len(self.classes_):
-            raise ValueError(
-                "The 'class_weight' parameter of MLPClassifier must have one dict per label "
-                f"({len(self.classes_)}). Got {given!r} instead."
-            )
-        dicts = given if isinstance(given, list) else [given] if isinstance(given, dict) else []
-        values = [value for each in dicts for value in each.values()]
-        if not all(isinstance(v, Real) and 0 <= float(v) < np.inf for v in values):
-            raise ValueError(
-                "The 'class_weight' parameter of MLPClassifier must give finite weights of at "
-                f"least zero. Got {given!r} instead."
-            )
-        self._check_labels_of_class_weight()
-
-    def _check_labels_of_class_weight(self) -> None:
-        if not isinstance(self.class_weight, dict):
-            return
-        unknown = [label for label in self.class_weight if label not in self.classes_]
-        if unknown:
-            raise ValueError(
-                f"The 'class_weight' parameter of MLPClassifier has weights for {unknown!r}, but "
-                f"the classes are {self.classes_!r}."
-            )
+        return weighted_by_class(self.class_weight, y, self.classes_, sample_weight)
 
     def _stratification(self, y: np.ndarray) -> np.ndarray | None:
         return None if self._multilabel else y

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+import sys
+import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ContextDecorator, ExitStack, closing, nullcontext
+from contextlib import ContextDecorator, ExitStack, closing, contextmanager, nullcontext
 from numbers import Integral
-from typing import Any
+from typing import Any, TypeVar
 
 import joblib
 from joblib.parallel import FallbackToBackend, ParallelBackendBase
 
+from ._foreign import are_foreign, deals_fits
 from ._meeting import run_together
+from ._outside import outside_backend, run_outside
+from ._overlap import Overlap
 from ._waves import Wave
 from .engines import ENGINES, Engine, start_engine
 from .engines.outcomes import Outcome
@@ -21,6 +28,7 @@ __all__ = ["fused"]
 _BACKEND = "skmlp-fused"
 
 Call = Callable[[], Any]
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Job:
@@ -36,30 +44,73 @@ class FusedBackend(ParallelBackendBase):
 
     joblib hands over all calls it may before it asks for the first result; then they run, in
     waves. It needs no counting of who is still to come, and cannot deadlock: a call that never
-    trains just ends.
+    trains just ends. Calls that have nothing to do with networks run as they do outside.
+
+    Each `joblib.Parallel` gets a backend of its own: its calls end when it ends, and not those of
+    another one whose results are still being read.
+
+    Parameters
+    ----------
+    nesting_level : int
+    width : int or None
+    progress : bool
+    outside : dict, optional
+        joblib's settings outside.
     """
 
     supports_sharedmem = True
     uses_threads = True
     supports_retrieve_callback = False
+    supports_return_generator = True
+    default_n_jobs = 1
 
     def __init__(
         self,
         nesting_level: int = 0,
         width: int | None = None,
         progress: bool = False,
+        outside: dict[str, Any] | None = None,
         **others: Any,
     ):
         super().__init__(nesting_level=nesting_level, **others)
         self.width, self.progress = width, progress
+        self.outside = outside
+        self._asked: dict[str, Any] | None = None
         self._pending: list[Job] = []
         self._running: Iterator[Job] | None = None
 
     def effective_n_jobs(self, n_jobs: int | None) -> int:
-        """As many as may wait at once, so that joblib makes each call a job of its own."""
+        """As many as may wait at once, so that joblib makes each fit a job of its own.
+
+        For what is cut into jobs for other reasons (rows, between cores), as many as outside.
+        """
         if n_jobs == 0:
             raise ValueError("n_jobs == 0 in Parallel has no meaning")
-        return max(2, Wave(self.width).most_networks)
+        if deals_fits(sys._getframe(1)):
+            return max(2, Wave(self.width).most_networks)
+        return outside_backend(self.outside).effective_n_jobs(n_jobs)
+
+    def configure(self, n_jobs: int = 1, parallel: Any = None, **asked: Any) -> int:
+        if self._asked is None:
+            own = self._own()
+            own._asked = {"n_jobs": n_jobs, **asked}
+            raise FallbackToBackend(own)
+        self.parallel = parallel
+        # Where results may come in any order, joblib does not ask for one after the other, but
+        # waits until it is told of one.
+        self.supports_retrieve_callback = not getattr(parallel, "return_ordered", True)
+        return self.effective_n_jobs(n_jobs)
+
+    def _own(self) -> FusedBackend:
+        """A backend like this for one `joblib.Parallel`."""
+        return FusedBackend(self.nesting_level, self.width, self.progress, self.outside)
+
+    @contextmanager
+    def retrieval_context(self) -> Iterator[None]:
+        if self.supports_retrieve_callback:
+            while (self._pending or self._running) and not self.parallel._aborting:
+                self._run_some()
+        yield
 
     def submit(self, func: Call, callback: Any = None) -> Job:
         job = Job(func, callback)
@@ -72,8 +123,9 @@ class FusedBackend(ParallelBackendBase):
             self._run_some()
         return out.outcome.give()
 
-    def retrieve_result_callback(self, out: Any) -> Any:
-        raise RuntimeError("results are retrieved without callbacks")
+    def retrieve_result_callback(self, out: Job) -> Any:
+        assert out.outcome is not None
+        return out.outcome.give()
 
     def get_nested_backend(self) -> tuple[ParallelBackendBase, int | None]:
         """A search inside a call (nested cross-validation) trains its own networks as stacks."""
@@ -95,23 +147,26 @@ class FusedBackend(ParallelBackendBase):
             self._running = self._run(jobs)
         for job in self._running:
             if job.callback is not None:
-                job.callback(None)  # joblib counts it, and hands over more calls
+                job.callback(job)  # joblib counts it, and hands over more calls
             return
         self._running = None
 
     def _run(self, jobs: Sequence[Job]) -> Iterator[Job]:
-        of_call = {id(job.call): job for job in jobs}
-        with closing(self._outcomes([job.call for job in jobs])) as outcomes:
-            for call, outcome in outcomes:
-                job = of_call[id(call)]
-                job.outcome = outcome
-                yield job
+        calls = [job.call for job in jobs]
+        run = self._outcomes_outside if are_foreign(calls) else self._outcomes
+        with closing(run(calls)) as outcomes:
+            for place, outcome in outcomes:
+                jobs[place].outcome = outcome
+                yield jobs[place]
 
-    def _outcomes(self, calls: Sequence[Call]) -> Generator[tuple[Call, Outcome]]:
-        """Run calls; yield each, when it has ended, with what came of it."""
+    def _outcomes(self, calls: Sequence[Call]) -> Generator[tuple[int, Outcome]]:
+        """Run calls; yield the place of each, when it has ended, with what came of it."""
         with closing(run_together(calls, Wave(self.width), progress=self.progress)) as members:
             for member in members:
-                yield member.call, Outcome(member.result, member.error)
+                yield member.place, Outcome(member.result, member.error)
+
+    def _outcomes_outside(self, calls: Sequence[Call]) -> Generator[tuple[int, Outcome]]:
+        return run_outside(calls, self.outside, **(self._asked or {}))
 
 
 class EngineBackend(FusedBackend):
@@ -127,13 +182,23 @@ class EngineBackend(FusedBackend):
     def configure(self, *arguments: Any, require: str | None = None, **others: Any) -> int:
         """Calls that need this process's memory (a forest that predicts) run in this process."""
         if require == "sharedmem":
-            raise FallbackToBackend(FusedBackend(self.nesting_level, self.width, self.progress))
+            raise FallbackToBackend(super()._own())
         return super().configure(*arguments, require=require, **others)
 
-    def effective_n_jobs(self, n_jobs: int | None) -> int:
-        return super().effective_n_jobs(n_jobs) * self.engine.n_workers()
+    def _own(self) -> FusedBackend:
+        return EngineBackend(
+            self.engine,
+            self.width,
+            nesting_level=self.nesting_level,
+            progress=self.progress,
+            outside=self.outside,
+        )
 
-    def _outcomes(self, calls: Sequence[Call]) -> Generator[tuple[Call, Outcome]]:
+    def effective_n_jobs(self, n_jobs: int | None) -> int:
+        n = super().effective_n_jobs(n_jobs)
+        return n * self.engine.n_workers() if deals_fits(sys._getframe(1)) else n
+
+    def _outcomes(self, calls: Sequence[Call]) -> Generator[tuple[int, Outcome]]:
         with (
             closing(run_shares(self.engine, calls, Wave(self.width))) as outcomes,
             progress_bar(len(calls)) if self.progress else nullcontext() as bar,
@@ -150,6 +215,21 @@ def progress_bar(n_fits: int) -> Any:
     return tqdm(total=n_fits, desc="Fits", unit="fit")
 
 
+def outside_of(settings: dict[str, Any]) -> dict[str, Any] | None:
+    """joblib's settings outside all blocks of `fused`, from those outside the innermost."""
+    backend = settings["backend"]
+    return backend.outside if isinstance(backend, FusedBackend) else settings
+
+
+class _Blocks(threading.local):
+    """The blocks of `fused` that are open in a thread: joblib's settings are the thread's."""
+
+    def __init__(self) -> None:
+        self.open = Overlap()
+
+
+_blocks = _Blocks()
+
 joblib.register_parallel_backend(_BACKEND, FusedBackend)
 
 
@@ -157,9 +237,12 @@ class fused(ContextDecorator):
     """Within it, the networks of scikit-learn's searches and ensembles train as stacks.
 
     Whatever scikit-learn runs through joblib (GridSearchCV, cross_validate, BaggingClassifier…)
-    trains its skmlp networks together, those of one shape as one batched tensor. Each network
-    becomes what it becomes alone. Anything else that runs there simply runs, one call after the
-    other: ``n_jobs`` has no meaning inside.
+    trains its skmlp networks together, those of one shape as one batched tensor, and each network
+    becomes what it becomes alone; ``n_jobs`` has no meaning for them. Calls of scikit-learn's that
+    have no network in them run as they do outside, ``n_jobs`` included.
+
+    It is a context manager and a decorator, of plain functions, generators and coroutines. It acts
+    in its thread; blocks may overlap, as those of asyncio's tasks do.
 
     Parameters
     ----------
@@ -239,12 +322,48 @@ class fused(ContextDecorator):
     def __enter__(self) -> fused:
         with ExitStack() as stack:
             backend = self._backend(stack)
-            stack.enter_context(joblib.parallel_config(backend, n_jobs=2))
+            config = joblib.parallel_config(backend)
+            backend.outside = outside_of(config.old_parallel_config)
+            blocks = _blocks.open
+            block = blocks.begin(config.old_parallel_config)
+
+            def close() -> None:
+                found = blocks.end(block)
+                if found is not None:
+                    config.old_parallel_config = found.state
+                    config.unregister()
+
+            stack.callback(close)
             self._exits.append(stack.pop_all())
         return self
 
     def __exit__(self, *error: Any) -> None:
         self._exits.pop().close()
+
+    def __call__(self, func: F) -> F:
+        """Decorate a function: its body runs within ``fused``."""
+        if inspect.isasyncgenfunction(func):
+            raise TypeError(
+                f"fused cannot decorate {func.__name__!r}, an asynchronous generator: use "
+                "'with skmlp.fused():' around the searches in it."
+            )
+        if inspect.iscoroutinefunction(func):
+
+            @functools.wraps(func)
+            async def as_coroutine(*args: Any, **kwargs: Any) -> Any:
+                with self:
+                    return await func(*args, **kwargs)
+
+            return as_coroutine  # type: ignore[return-value]
+        if inspect.isgeneratorfunction(func):
+
+            @functools.wraps(func)
+            def as_generator(*args: Any, **kwargs: Any) -> Any:
+                with self:
+                    return (yield from func(*args, **kwargs))
+
+            return as_generator  # type: ignore[return-value]
+        return super().__call__(func)
 
     def _backend(self, stack: ExitStack) -> FusedBackend:
         if self.engine is None:

@@ -13,6 +13,7 @@ from sklearn.utils.metaestimators import available_if
 
 from ._base import BaseMLP, has_partial_fit
 from ._constraints import CONSTRAINTS, REGRESSOR_CONSTRAINTS
+from ._inputs import finite_numbers
 from ._prediction import mean_of
 from ._task import CallbackView
 
@@ -236,7 +237,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     def _check_y(self, y) -> np.ndarray:
         y = y.toarray() if scipy.sparse.issparse(y) else y
-        y = np.asarray(y, dtype=np.float64)
+        y = finite_numbers(y)
         return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
     def _start_targets(self, y: np.ndarray, classes: Any) -> None:

@@ -6,7 +6,7 @@ import pickle
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,12 +17,11 @@ from .packing import Packed, Stock, pack
 from .worker import Share
 
 Call = Callable[[], Any]
+T = TypeVar("T")
 
 
-def run_shares(
-    engine: Engine, calls: Sequence[Call], wave: Wave
-) -> Generator[tuple[Call, Outcome]]:
-    """Run calls on an engine's workers, a share each; yield each call with what came of it.
+def run_shares(engine: Engine, calls: Sequence[Call], wave: Wave) -> Generator[tuple[int, Outcome]]:
+    """Run calls on an engine's workers, a share each; yield the place of each with its outcome.
 
     Parameters
     ----------
@@ -43,9 +42,9 @@ def run_shares(
     for attempt in range(MOST_ATTEMPTS):
         try:
             with closing(engine.run(dict(left), arrays)) as ended:
-                for place, packed in ended:
-                    del left[place]
-                    yield from zip(dealt[place], map(pickle.loads, packed), strict=True)
+                for share, packed in ended:
+                    del left[share]
+                    yield from zip(dealt[share], map(pickle.loads, packed), strict=True)
             return
         except WorkersLost as error:
             if not error.again or attempt == MOST_ATTEMPTS - 1:
@@ -63,19 +62,19 @@ def gave_up(engine: Engine, error: BaseException) -> RuntimeError:
 
 def make_shares(
     engine: Engine, calls: Sequence[Call], wave: Wave
-) -> tuple[list[list[Call]], list[Share], dict[str, np.ndarray]]:
-    """Calls dealt to workers; each share packed; the large arrays that they need."""
+) -> tuple[list[list[int]], list[Share], dict[str, np.ndarray]]:
+    """Places of the calls dealt to workers; each share packed; the large arrays they need."""
     stock = Stock()
     on_gpu = engine.has_gpus() and pack_calls(calls, stock, engine).on_gpu
-    dealt = deal(calls, engine.n_workers(on_gpu=on_gpu))
+    dealt = deal(range(len(calls)), engine.n_workers(on_gpu=on_gpu))
     if engine.one_machine:
         wave = replace(wave, most_bytes=wave.most_bytes // len(dealt))
-    packed = [pack_calls(part, stock, engine) for part in dealt]
+    packed = [pack_calls([calls[place] for place in part], stock, engine) for part in dealt]
     shares = [Share(calls, wave, rank) for rank, calls in enumerate(packed)]
     return dealt, shares, stock.arrays
 
 
-def deal(calls: Sequence[Call], n_workers: int) -> list[list[Call]]:
+def deal(places: Sequence[T], n_workers: int) -> list[list[T]]:
     """One part per worker, dealt to and fro, so that parts are alike in kind and size.
 
     Searches order their calls (folds within settings, sizes within folds): to and fro, a worker
@@ -86,10 +85,10 @@ def deal(calls: Sequence[Call], n_workers: int) -> list[list[Call]]:
     >>> deal("abcdefgh", 2)
     [['a', 'd', 'e', 'h'], ['b', 'c', 'f', 'g']]
     """
-    parts: list[list[Call]] = [[] for _ in range(min(n_workers, len(calls)))]
+    parts: list[list[T]] = [[] for _ in range(min(n_workers, len(places)))]
     order = [*range(len(parts)), *reversed(range(len(parts)))]
-    for place, call in enumerate(calls):
-        parts[order[place % len(order)]].append(call)
+    for turn, place in enumerate(places):
+        parts[order[turn % len(order)]].append(place)
     return parts
 
 

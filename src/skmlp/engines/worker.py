@@ -69,12 +69,11 @@ def run_share(share: Share, arrays: Mapping[str, np.ndarray]) -> list[bytes]:
         If the calls need something that is not installed here.
     """
     calls = [Recorded(call, share) for call in load_calls(share, arrays)]
-    places = {id(call): place for place, call in enumerate(calls)}
     packed = [b""] * len(calls)
     with share_gpu(share):
         for member in run_together(calls, share.wave):
-            place = places[id(member.call)]
-            packed[place] = pack_outcome(member.result, member.error, calls[place].warnings)
+            warned = calls[member.place].warnings
+            packed[member.place] = pack_outcome(member.result, member.error, warned)
     return packed
 
 

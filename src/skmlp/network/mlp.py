@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from .activations import ACTIVATIONS, Activation
-from .forward import logits_in_parts
+from .forward import dense_tensor, logits_in_parts
 from .losses import LOSSES, Loss
 from .products import layer_products
 
@@ -53,7 +53,7 @@ class Blocks:
 
     def set_network(self, k: int, coefs: Sequence, intercepts: Sequence) -> None:
         for block, values in zip(self.all, [*coefs, *intercepts], strict=True):
-            block[k] = torch.as_tensor(np.asarray(values)).to(block)
+            block[k] = dense_tensor(values, block.dtype, block.device)
 
     def network(self, k: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Weights (fan_in, fan_out) and biases (fan_out,) of network k, as new arrays."""

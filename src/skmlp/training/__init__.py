@@ -16,7 +16,7 @@ import torch
 
 from .._device import usual_torch
 from .._processor import flushed_denormals, one_blas_thread, one_thread
-from .._task import FULL_BATCH_OPTIMIZERS, TrainingTask
+from .._task import FULL_BATCH_OPTIMIZERS, Observed, TrainingResult, TrainingTask
 from .flops import stack_flops
 from .full_batch import train_full_batch
 from .padding import cut, padded
@@ -54,8 +54,8 @@ def train(tasks: Sequence[TrainingTask], *, progress: bool = False) -> Outcomes:
     Returns
     -------
     list of TrainingResult or Exception
-        In the order of ``tasks``. A network that diverges has its own exception, and the others
-        of its stack are not touched.
+        In the order of ``tasks``. A network that diverges, or whose training raises anything
+        else, has its own exception, and the others of its stack are not touched.
     """
     given, tasks = tasks, padded(tasks)
     stacks = defaultdict(list)
@@ -148,12 +148,17 @@ class Run:
 
 
 def _train_stack(tasks: list[TrainingTask], run: Run) -> Outcomes:
-    """Train a stack; where the device's memory does not hold it, one half after the other."""
+    """Train a stack; where that fails, one half after the other.
+
+    So a stack that is too large for the device's memory is cut until it fits, and what a user's
+    own part raises (a rule for starting weights, an optimizer, a callback) is the outcome of the
+    network that has it, and of no other.
+    """
     try:
         return _train_at_once(tasks, run)
-    except torch.OutOfMemoryError as error:
+    except Exception as error:
         if len(tasks) == 1:
-            return [error]
+            return run.note([error])
     # Outside the handler: its traceback would keep the tensors of the stack alive.
     half = len(tasks) // 2
     return _train_stack(tasks[:half], run) + _train_stack(tasks[half:], run)
@@ -190,9 +195,14 @@ def _train_unobserved(tasks: list[TrainingTask], run: Run) -> Outcomes:
 def _train_observed(task: TrainingTask) -> Outcomes:
     from .engine import TrainingEngine
 
+    engine = TrainingEngine(task)
     # Callbacks get ordinary tensors: those of inference mode cannot be used outside it.
     with torch.no_grad():
-        return _complete(TrainingEngine(task).run())
+        outcomes = _complete(engine.run())
+    for outcome in outcomes:
+        if isinstance(outcome, TrainingResult):
+            outcome.observed = Observed(engine.callbacks_, engine.history_)
+    return outcomes
 
 
 def _complete(stack: Stack) -> Outcomes:

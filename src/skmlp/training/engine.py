@@ -24,7 +24,7 @@ from skorch.dataset import Dataset
 from skorch.utils import freeze_parameter
 from torch import Tensor
 
-from .._task import TrainingTask
+from .._task import Observed, TrainingTask
 from ..network.forward import dense_tensor
 from .stack import Stack
 from .validation import Validated
@@ -63,7 +63,7 @@ class TrainingEngine(NeuralNet):
             max_epochs=task.max_iter,
             batch_size=task.batch_size,
             train_split=None,
-            callbacks=cloned(view.callbacks),
+            callbacks=without_freezers(view.callbacks),
             verbose=task.verbose,
             device=task.device,
         )
@@ -77,6 +77,13 @@ class TrainingEngine(NeuralNet):
     @property
     def _default_callbacks(self):
         return []
+
+    def initialize_callbacks(self):
+        before = self.view_.before
+        if before is None:
+            return super().initialize_callbacks()
+        self.callbacks_ = before.callbacks  # training goes on: what they have recorded stays
+        return self
 
     def initialize_module(self):
         self.module_ = self.stack_.module
@@ -105,6 +112,8 @@ class TrainingEngine(NeuralNet):
         """Train to the end and return the stack with its outcome."""
         task, (member,) = self.task_, self.stack_.members
         self.initialize()
+        if self.view_.before is not None:
+            self._go_on_from(self.view_.before)
         labels = task.train.labels
         datasets = {
             "dataset_train": Dataset(task.train.X, labels),
@@ -122,6 +131,12 @@ class TrainingEngine(NeuralNet):
             self.notify("on_train_end", X=task.train.X, y=labels)
         self.stack_.let_leave()
         return self.stack_
+
+    def _go_on_from(self, before: Observed) -> None:
+        self.history_ = before.history
+        for group in self.optimizer_.param_groups:
+            # where torch's schedulers look when they go on
+            group.setdefault("initial_lr", self.task_.learning_rate_init)
 
     def _run_epoch(self, datasets: dict[str, Any]) -> None:
         start = time.perf_counter()
@@ -233,21 +248,22 @@ class TrainingEngine(NeuralNet):
         return metric(y, self.predict(X))
 
 
-def cloned(callbacks: Any) -> Any:
-    """New callbacks like the user's: skorch changes the instances that it is given."""
-    if callbacks is None:
-        return None
-    return [_clone(c[1], c[0]) if isinstance(c, tuple) else _clone(c) for c in callbacks]
+def without_freezers(callbacks: Any) -> Any:
+    """The user's callbacks, as skorch takes them: the objects themselves.
 
-
-def _clone(callback: Any, name: str | None = None) -> Any:
-    if getattr(callback, "fn", None) is freeze_parameter:
-        raise ValueError(
-            "The callback Freezer has no effect here: all layers are trained, and gradients are "
-            "not autograd's. Fit a smaller network on the frozen layers' outputs instead."
-        )
-    new = callback if isinstance(callback, type) else sklearn.base.clone(callback, safe=False)
-    return new if name is None else (name, new)
+    Raises
+    ------
+    ValueError
+        If one would freeze layers.
+    """
+    for callback in callbacks or ():
+        callback = callback[1] if isinstance(callback, tuple) else callback
+        if getattr(callback, "fn", None) is freeze_parameter:
+            raise ValueError(
+                "The callback Freezer has no effect here: all layers are trained, and gradients "
+                "are not autograd's. Fit a smaller network on the frozen layers' outputs instead."
+            )
+    return callbacks
 
 
 def raised_by_callback(traceback: TracebackType | None) -> bool:

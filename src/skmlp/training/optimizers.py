@@ -21,7 +21,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._task import OptimizerSettings
+from .._task import OptimizerSettings, needs_closure
+from ..network.forward import dense_tensor
 from ..network.mlp import Blocks, per_network
 
 
@@ -136,6 +137,33 @@ def is_optimizer_class(value: object) -> bool:
         value = value.func
     optimizer = torch.optim.Optimizer
     return inspect.isclass(value) and issubclass(value, optimizer) and value is not optimizer
+
+
+class OptimizerPerNetwork:
+    """A user's optimizer for each network of a stack: one may look at all that it is given.
+
+    Parameters
+    ----------
+    make : callable
+        A torch.optim.Optimizer class, or a partial of one.
+    groups : sequence of dict
+        A parameter group for each network.
+    """
+
+    def __init__(self, make: Callable[..., torch.optim.Optimizer], groups: Sequence[dict]):
+        self._optimizers = [make([group], lr=group["lr"]) for group in groups]
+        self.state: dict[Tensor, dict[str, Any]] = defaultdict(dict)
+        for optimizer in self._optimizers:
+            self.state.update(optimizer.state)
+            optimizer.state = self.state
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        return [optimizer.param_groups[0] for optimizer in self._optimizers]
+
+    def step(self) -> None:
+        for optimizer in self._optimizers:
+            optimizer.step()
 
 
 class StackOptimizer:
@@ -306,8 +334,12 @@ class StackOptimizer:
         else:
             groups = self._setting_groups()
             make = self._named_maker()
-        self.torch_optimizer = make(groups, lr=float(self._rates[0]) if n == 1 else 1.0)
-        self._needs_closure = _needs_closure(self.torch_optimizer)
+        self.torch_optimizer: Any
+        if self.named or n == 1:
+            self.torch_optimizer = make(groups, lr=float(self._rates[0]) if n == 1 else 1.0)
+        else:
+            self.torch_optimizer = OptimizerPerNetwork(make, groups)
+        self._needs_closure = needs_closure(self.settings[0].family)
 
     def _named_maker(self):
         assert self.family is not None
@@ -399,11 +431,12 @@ class StackOptimizer:
             on_device = getattr(self.torch_optimizer, "steps_on_device", False)
             state[key] = torch.as_tensor(value, device=parameter.device if on_device else "cpu")
         elif row is None:
-            state[key] = torch.as_tensor(value).to(parameter)
+            state[key] = dense_tensor(value, parameter.dtype, parameter.device)
         else:
             if key not in state:
                 state[key] = torch.zeros_like(parameter)
-            self._entries(parameter, index)[key][row].copy_(torch.as_tensor(value))
+            entry = self._entries(parameter, index)[key][row]
+            entry.copy_(dense_tensor(value, entry.dtype, entry.device))
 
     def _rescale_velocity(self, k: int, factor: float) -> None:
         velocity = self.family.velocity if self.family is not None else None
@@ -440,11 +473,6 @@ def _parameter(values: Tensor, gradient: Tensor) -> torch.nn.Parameter:
     parameter = torch.nn.Parameter(values, requires_grad=False)
     parameter.grad = gradient
     return parameter
-
-
-def _needs_closure(optimizer: torch.optim.Optimizer) -> bool:
-    closure = inspect.signature(type(optimizer).step).parameters.get("closure")
-    return closure is not None and closure.default is inspect.Parameter.empty
 
 
 def _part(value: Any, row: int | None) -> Any:

@@ -46,7 +46,7 @@ def padded(tasks: Sequence[TrainingTask]) -> list[TrainingTask]:
         for group in _groups_that_pay(stacks, tasks):
             sizes = _largest(tasks[i] for i in group)
             new_sizes |= {i: sizes for i in group if tasks[i].layer_sizes != sizes}
-    return [_pad(t, new_sizes[i]) if i in new_sizes else t for i, t in enumerate(tasks)]
+    return [_pad_or_leave(t, new_sizes[i]) if i in new_sizes else t for i, t in enumerate(tasks)]
 
 
 def cut(outcome: Outcome, task: TrainingTask) -> Outcome:
@@ -106,6 +106,14 @@ def _padding_flops(stacks: list[list[int]], tasks: Sequence[TrainingTask]) -> fl
 
 def _largest(tasks: Iterable[TrainingTask]) -> tuple[int, ...]:
     return tuple(map(max, zip(*(task.layer_sizes for task in tasks), strict=True)))
+
+
+def _pad_or_leave(task: TrainingTask, sizes: tuple[int, ...]) -> TrainingTask:
+    """The task padded; as it is where its starting weights cannot be had: it fails on its own."""
+    try:
+        return _pad(task, sizes)
+    except Exception:
+        return task
 
 
 def _pad(task: TrainingTask, sizes: tuple[int, ...]) -> TrainingTask:

@@ -121,12 +121,16 @@ class Progress:
 
 
 def check_finite(value: float, epoch: int, rate: float | None, what: str = "loss") -> None:
-    """Raise `DivergenceError` unless the value is a finite number."""
+    """Raise `DivergenceError` unless the value is a finite number.
+
+    A full-batch method has no rate (None), and makes iterations, not epochs.
+    """
     if isfinite(value):
         return
-    at = "" if rate is None else f" with learning rate {rate:g}"
-    raise DivergenceError(
-        f"Training diverged: the {what} became {value} in epoch {epoch}{at}. "
-        "Lower 'learning_rate_init', set 'max_grad_norm', or scale the input data "
-        "(for example with StandardScaler)."
-    )
+    scale = "scale the input data (for example with StandardScaler)"
+    if rate is None:
+        when, remedy = f"iteration {epoch}", f"Raise 'alpha', or {scale}"
+    else:
+        when = f"epoch {epoch} with learning rate {rate:g}"
+        remedy = f"Lower 'learning_rate_init', set 'max_grad_norm', or {scale}"
+    raise DivergenceError(f"Training diverged: the {what} became {value} in {when}. {remedy}.")

@@ -176,7 +176,13 @@ def validation_of(
 
 
 def _weights(rows: Rows) -> np.ndarray:
-    return np.ones(len(rows)) if rows.weights is None else rows.weights
+    """Sample weights with the largest between 1/2 and 1, so that float32 holds them.
+
+    Divided by a power of two, they keep all their digits.
+    """
+    if rows.weights is None:
+        return np.ones(len(rows))
+    return np.ldexp(rows.weights, -np.frexp(rows.weights.max())[1])
 
 
 def _weighted_mean(values: Tensor, weights: Tensor) -> Tensor:

@@ -1,0 +1,94 @@
+"""What runs inside `fused` and has nothing to do with it: it runs as it does outside."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from functools import partial
+from itertools import islice
+from types import FrameType
+from typing import Any
+
+import joblib
+import numpy as np
+import scipy.sparse
+
+_LEAVES = (str, bytes, int, float, complex, type(None), np.ndarray, np.generic)
+
+# Of a long list of plain values as many as this are looked at: lists of estimators are short.
+_MOST_ITEMS = 100
+
+# Where scikit-learn asks for the number of jobs to deal fits into: everywhere else, rows.
+_DEALS_FITS = ("sklearn.ensemble.", "sklearn.feature_selection.")
+
+
+def are_foreign(calls: Iterable[Callable[[], Any]]) -> bool:
+    """Whether calls of joblib surely train no network of ours: scikit-learn's own, without one.
+
+    Parameters
+    ----------
+    calls : iterable of callable
+        As a joblib backend gets them: each has ``items``, tuples (function, arguments, keywords).
+    """
+    known: dict[int, bool] = {}  # by id: the calls keep the objects alive
+    return all(
+        _is_scikit_learns(function) and _is_free([args, keywords], known)
+        for call in calls
+        for function, args, keywords in getattr(call, "items", [(None, (), {})])
+    )
+
+
+def deals_fits(frame: FrameType | None) -> bool:
+    """Whether who asks for the number of jobs will deal fits of networks into so many calls.
+
+    Parameters
+    ----------
+    frame : FrameType
+        Of the function that called the backend: joblib's.
+    """
+    while frame is not None:
+        module, asker = frame.f_globals.get("__name__", ""), frame.f_locals.get("self")
+        if isinstance(asker, joblib.Parallel):
+            return True
+        if module.startswith("sklearn.") and not module.startswith(_DEALS_FITS):
+            return False
+        if _is_estimator(asker):
+            return not _is_free(asker, {})
+        frame = frame.f_back
+    return False
+
+
+def _is_free(value: Any, known: dict[int, bool]) -> bool:
+    """Whether there is surely no network in a value, nor an estimator that may make one."""
+    if isinstance(value, _LEAVES) or scipy.sparse.issparse(value):
+        return True
+    if id(value) not in known:
+        known[id(value)] = True  # what leads back to it adds nothing
+        known[id(value)] = _looked_at(value, known)
+    return known[id(value)]
+
+
+def _looked_at(value: Any, known: dict[int, bool]) -> bool:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list | tuple | set | frozenset):
+        return all(_is_free(item, known) for item in islice(value, _MOST_ITEMS))
+    if isinstance(value, partial):
+        return _is_free([value.args, value.keywords], known)
+    if inspect.ismethod(value):
+        return _is_free(value.__self__, known)
+    if _is_estimator(value):
+        return _is_scikit_learns(type(value)) and _is_free(_parts(value), known)
+    return True
+
+
+def _parts(estimator: Any) -> list[Any]:
+    return [] if isinstance(estimator, type) else list(vars(estimator).values())
+
+
+def _is_estimator(value: Any) -> bool:
+    return hasattr(value, "fit")
+
+
+def _is_scikit_learns(function: Any) -> bool:
+    return (getattr(function, "__module__", None) or "").startswith("sklearn.")
