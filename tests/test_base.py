@@ -251,6 +251,30 @@ def test_warm_start_goes_on_from_the_weights(cls, optimizer):
     assert not np.array_equal(first[0], model.coefs_[0])
 
 
+def test_warm_start_refuses_other_classes_as_scikit_learn_does():
+    X, _ = data(MLPClassifier())
+    y = np.digitize(X[:, 0], [-0.5, 0.5])
+    model = small(MLPClassifier, warm_start=True).fit(X, y)
+    message = "warm_start can only be used where `y` has the same classes as in the previous call"
+    for other in (np.minimum(y, 1), y + 1):
+        with pytest.raises(ValueError, match=message):
+            model.fit(X, other)
+    weights = np.where(y == 2, 0.0, 1.0)  # a class without weight is still one of y's
+    assert np.isfinite(model.fit(X, y, weights).loss_)
+    assert np.isfinite(model.partial_fit(X[y == 1], y[y == 1]).loss_)
+
+
+@both
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", torch.optim.Adam])
+def test_models_loaded_as_read_only_maps_go_on(cls, optimizer, tmp_path):
+    X, y = data(cls())
+    known = {"classes": np.unique(y)} if cls is MLPClassifier else {}
+    model = small(cls, optimizer=optimizer).partial_fit(X, y, **known)
+    joblib.dump(model, tmp_path / "model")
+    loaded = joblib.load(tmp_path / "model", mmap_mode="r")
+    assert_bit_equal(loaded.partial_fit(X, y), model.partial_fit(X, y))
+
+
 @both
 def test_changed_layer_sizes_with_warm_start_are_an_error(cls):
     model = small(cls, warm_start=True)
@@ -316,16 +340,22 @@ def test_ctrl_c_propagates(monkeypatch):
         small(MLPRegressor).fit(X, y)
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "lbfgs"])
-def test_divergence_is_an_error_that_names_epoch_and_rate(optimizer):
+def test_divergence_is_an_error_that_names_epoch_and_rate():
     X, y = data(MLPRegressor())
-    model = small(MLPRegressor, optimizer=optimizer, learning_rate_init=1e8, max_iter=50)
-    if optimizer == "lbfgs":
-        model.set_params(loss="poisson", hidden_layer_sizes=())
-        X, y = X * 1e200, np.abs(y)
-    pattern = r"diverged.* in epoch \d+.*learning_rate_init"
+    model = small(MLPRegressor, optimizer="sgd", learning_rate_init=1e8, max_iter=50)
+    pattern = r"diverged.* in epoch \d+ with learning rate 1e\+08.*'learning_rate_init'"
     with pytest.raises(ValueError, match=pattern):
         model.fit(X, y)
+    assert not hasattr(model, "coefs_")
+
+
+def test_divergence_of_lbfgs_advises_what_lbfgs_uses():
+    X, y = data(MLPRegressor())
+    model = small(MLPRegressor, optimizer="lbfgs", loss="poisson", max_iter=50)
+    with pytest.raises(ValueError, match=r"diverged.* in iteration \d+.*'alpha'.*scale") as error:
+        model.set_params(hidden_layer_sizes=()).fit(X * 1e200, np.abs(y))
+    assert "learning" not in str(error.value)
+    assert "max_grad_norm" not in str(error.value)
     assert not hasattr(model, "coefs_")
 
 
@@ -643,6 +673,62 @@ def test_weights_whose_sum_overflows_are_refused():
     X, y = data(MLPRegressor())
     with pytest.raises(ValueError, match="sum of sample_weight overflows"):
         small(MLPRegressor).fit(X, y, np.full(len(y), 1e308))
+
+
+@both
+def test_outputs_that_overflow_are_an_error_not_nan(cls):
+    X, y = data(cls())
+    y = np.digitize(X[:, 0], [-0.5, 0.5]) if cls is MLPClassifier else y
+    model = small(cls).fit(X.astype(np.float32), y)
+    wide = np.where(np.arange(len(X))[:, None] == 2, np.float32(3e38), X.astype(np.float32))
+    with pytest.raises(ValueError, match=r"outputs overflow float32 \(first in row 2\).*scale"):
+        model.predict(wide)
+    if cls is MLPClassifier:
+        with pytest.raises(ValueError, match="outputs overflow"):
+            model.predict_proba(wide)
+
+
+@both
+@pytest.mark.parametrize("scale", [2.0**-140, 2.0**120])
+def test_extreme_weights_of_validation_rows_choose_the_same_epoch_in_float32(cls, scale):
+    X, y = data(cls())
+    weights = 0.5 + np.random.default_rng(1).random(len(y))
+    parameters = {"early_stopping": True, "alpha": 0.0, "dtype": "float32", "max_iter": 20}
+
+    def fitted(factor):
+        model = small(cls, **parameters)
+        return model.fit(X, y, X_val=X[:40], y_val=y[:40], sample_weight_val=factor * weights[:40])
+
+    ordinary, extreme = fitted(1.0), fitted(scale)
+    assert extreme.validation_scores_ == ordinary.validation_scores_
+    assert_bit_equal(extreme, ordinary)
+
+
+def test_a_penalty_that_tiny_weights_take_out_of_float32_is_refused():
+    X, y = data(MLPClassifier())
+    model = small(MLPClassifier, dtype="float32", alpha=0.1)
+    with pytest.raises(ValueError, match=r"alpha divided by.*too large for float32.*sample_weight"):
+        model.fit(X, y, np.full(len(y), 1e-45))
+    assert np.isfinite(small(MLPClassifier, dtype="float32", alpha=0.0).fit(X, y).loss_)
+
+
+@pytest.mark.parametrize("bad", [None, np.inf, -np.inf])
+def test_missing_and_infinite_targets_are_refused_before_training(bad):
+    X, y = data(MLPRegressor())
+    targets = y.astype(object)
+    targets[7] = bad
+    with pytest.raises(ValueError, match=rf"y has {bad} in row 7: targets must be finite"):
+        small(MLPRegressor).fit(X, targets)
+    with pytest.raises(ValueError, match=rf"y has {bad} in row 7"):
+        small(MLPRegressor).fit(X, y, X_val=X, y_val=targets)
+
+
+@both
+def test_solver_is_answered_with_optimizer(cls):
+    with pytest.raises(TypeError, match=r"no parameter 'solver': use 'optimizer'.*'lbfgs'"):
+        cls(solver="lbfgs")
+    with pytest.raises(ValueError, match=r"no parameter 'solver': use 'optimizer'"):
+        cls().set_params(solver="lbfgs")
 
 
 def test_validation_rows_of_weight_zero_are_absent():

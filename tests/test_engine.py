@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 import signal
 import threading
 import time
@@ -9,6 +10,7 @@ import pytest
 import torch
 from helpers import make_task
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import (
     Callback,
     Checkpoint,
@@ -160,7 +162,7 @@ def test_early_stopping_stops(monitor):
     model = fit(callback, max_iter=200)
     assert model.stopping_reason_ == "callback"
     assert model.n_iter_ < 200
-    assert callback.misses_ == 0  # the user's own object is not touched
+    assert callback.misses_ == 3  # the user's own object, as in skorch
 
 
 def test_early_stopping_loads_the_best_weights():
@@ -251,9 +253,104 @@ def test_callbacks_of_other_forms():
     assert model.n_iter_ == 2
 
 
-def test_callbacks_survive_clone_and_grid_search():
-    from sklearn.model_selection import GridSearchCV
+class Lines(Callback):
+    """Appends to a list of the user's."""
 
+    def __init__(self, lines):
+        self.lines = lines
+
+    def on_epoch_end(self, net, **kwargs):
+        self.lines.append(net.history[-1, "train_loss"])
+
+
+class Writer:
+    """Like an open file: it can be neither copied nor pickled."""
+
+    def __init__(self):
+        self.lock, self.lines = threading.Lock(), []
+
+
+class Writing(Callback):
+    def __init__(self, writer):
+        self.writer = writer
+
+    def on_epoch_end(self, net, **kwargs):
+        self.writer.lines.append(net.history[-1, "epoch"])
+
+
+class Odd(Callback):
+    """Its parameters are not its attributes, so that scikit-learn cannot clone it."""
+
+    def __init__(self, trial):
+        self._trial = trial
+
+    def get_params(self, deep=True):
+        return {"_trial": self._trial}
+
+    def on_epoch_end(self, net, **kwargs):
+        self._trial.append(1)
+
+
+def test_callbacks_are_the_users_own_objects():
+    lines, trial, writer = [], [], Writer()
+    given = [Lines(lines), Writing(writer), ("odd", Odd(trial))]
+    model = fit(*given, max_iter=3)
+    assert lines == model.loss_curve_
+    assert writer.lines == [1, 2, 3]
+    assert len(trial) == 3
+    assert model.callbacks_[0][1] is given[0]
+    assert model.callbacks_[2][0] == "odd"
+
+
+def test_what_callbacks_and_training_recorded_can_be_read():
+    scoring = EpochScoring("roc_auc", lower_is_better=False, name="auc")
+    model = fit(scoring, max_iter=4)
+    assert len(model.history_[:, "auc"]) == 4
+    assert model.history_[:, "train_loss"] == model.loss_curve_
+    assert [name for name, _ in model.callbacks_] == ["EpochScoring"]
+    plain = model.set_params(callbacks=None).fit(*data())
+    assert not hasattr(plain, "history_")
+    assert not hasattr(plain, "callbacks_")
+
+
+def test_searches_copy_callbacks_and_share_what_cannot_be_copied():
+    import skmlp
+
+    X, y = data()
+    lines, writer = [], Writer()
+    model = MLPClassifier(
+        (4,), callbacks=[Lines(lines), Writing(writer), Odd([])], max_iter=2, random_state=0
+    )
+    with skmlp.fused():
+        search = GridSearchCV(model, {"alpha": [0.1, 1.0]}, cv=2, error_score="raise").fit(X, y)
+    assert lines == []
+    assert search.best_estimator_.callbacks_[0][1].lines == search.best_estimator_.loss_curve_
+    assert len(writer.lines) == 2 * (2 * 2 + 1)
+
+
+def test_partial_fit_goes_on_with_callbacks_and_history():
+    X, y = data()
+    lines = []
+    step = LRScheduler(StepLR, step_size=1000)
+    model = MLPClassifier((4,), callbacks=[Lines(lines), step], random_state=0)
+    for _ in range(3):
+        model.partial_fit(X, y, classes=["no", "yes"])
+    assert model.history_[:, "epoch"] == [1, 2, 3]
+    assert model.history_[:, "train_loss"] == lines == model.loss_curve_
+
+
+def test_a_model_of_an_accelerator_is_pickled_without_what_callbacks_hold():
+    model = fit(LRScheduler(StepLR, step_size=1), max_iter=2)
+    here = pickle.loads(pickle.dumps(model))
+    assert hasattr(here.callbacks_[0][1], "lr_scheduler_")
+    model.device = "cuda"
+    there = pickle.loads(pickle.dumps(model))
+    assert not hasattr(there, "callbacks_")
+    assert not hasattr(there.callbacks[0], "lr_scheduler_")
+    assert there.history_[:, "train_loss"] == model.loss_curve_
+
+
+def test_callbacks_survive_clone_and_grid_search():
     X, y = data()
     callback = EarlyStopping(monitor="train_loss", patience=2)
     search = GridSearchCV(

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import train_test_split
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._constraints import CONSTRAINTS, check_together
@@ -20,13 +20,12 @@ from ._device import resolve_device, resolve_dtype, resolve_prediction_device
 from ._inputs import (
     as_dtype,
     as_rows,
-    can_stratify,
     check_outputs,
     checked_weights,
     finite_in,
     fresh_random_state,
+    held_out,
     per_layer,
-    take,
     with_weight,
 )
 from ._meeting import train_or_meet
@@ -42,8 +41,15 @@ from ._task import (
 )
 from ._warnings import warn_caller
 
+Method = TypeVar("Method", bound=Callable[..., Any])
 
-def has_partial_fit(estimator: BaseMLP) -> bool:
+
+def with_mini_batches(method: Method) -> Method:
+    """A method that estimators have whose optimizer works in mini-batches."""
+    return available_if(_has_mini_batches)(method)
+
+
+def _has_mini_batches(estimator: BaseMLP) -> bool:
     if estimator.optimizer in FULL_BATCH_OPTIMIZERS:
         raise AttributeError(
             "partial_fit needs an optimizer that works in mini-batches: "
@@ -89,7 +95,7 @@ class BaseMLP(BaseEstimator, ABC):
             if name not in ("self", "__class__"):
                 setattr(self, name, value)
 
-    def set_params(self, **parameters):
+    def set_params(self, **parameters) -> Self:
         """Set parameters, as scikit-learn's estimators do.
 
         Parameters
@@ -171,7 +177,7 @@ class BaseMLP(BaseEstimator, ABC):
         X_val=None,
         y_val=None,
         sample_weight_val=None,
-    ):
+    ) -> Self:
         """Train the network.
 
         Parameters
@@ -208,14 +214,15 @@ class BaseMLP(BaseEstimator, ABC):
         random_state = fresh_random_state(self.random_state)
         given = self._given_validation(X_val, y_val, sample_weight_val)
         if self.early_stopping and given is None:
-            rows, given = self._split(rows, random_state)
+            labels = self._stratification(rows.labels)
+            rows, given = held_out(rows, self.validation_fraction, labels, random_state)
         task = self._task(self._for_training(rows), given, random_state, max_iter=self.max_iter)
         if not first:
             self._go_on(task)
             task.history["no_improvement_count"] = 0
         return self._train(task)
 
-    def _partial_fit(self, X, y, sample_weight=None, classes=None):
+    def _partial_fit(self, X, y, sample_weight=None, classes=None) -> Self:
         """One epoch over the rows, going on where the last call stopped."""
         self._check_parameters(partial=True)
         first = not hasattr(self, "coefs_")
@@ -237,7 +244,7 @@ class BaseMLP(BaseEstimator, ABC):
         task.initial_weights = self.coefs_, self.intercepts_
         task.history = self._history()
 
-    def _train(self, task: TrainingTask):
+    def _train(self, task: TrainingTask) -> Self:
         self._store(train_or_meet(task), task)
         return self
 
@@ -306,32 +313,6 @@ class BaseMLP(BaseEstimator, ABC):
         X, y = self._checked(X, y, reset=False)
         weights = checked_weights(sample_weight, X, "sample_weight_val")
         return with_weight(Rows(X, self._targets(y, "y_val"), weights, y))
-
-    def _split(self, rows: Rows, random_state) -> tuple[Rows, Rows]:
-        """Part of the rows for training, ``validation_fraction`` of them for validation.
-
-        Raises
-        ------
-        ValueError
-            If fewer than two rows are left for validation, or for training.
-        """
-        n = len(rows)
-        n_validation = int(np.ceil(self.validation_fraction * n))
-        if n_validation < 2 or n - n_validation < 2:
-            raise ValueError(
-                f"early_stopping=True with validation_fraction={self.validation_fraction} of "
-                f"{n} rows leaves {n - n_validation} rows for training and {n_validation} for "
-                "validation; both need at least 2. Change 'validation_fraction', or give "
-                "X_val and y_val."
-            )
-        labels = self._stratification(rows.labels)
-        if labels is not None and not can_stratify(labels, n_validation):
-            labels = None
-        parts = train_test_split(
-            np.arange(n), test_size=n_validation, random_state=random_state, stratify=labels
-        )
-        train, held_out = (take(rows, np.sort(part)) for part in parts)
-        return train, held_out
 
     # The task
 
@@ -496,7 +477,7 @@ class BaseMLP(BaseEstimator, ABC):
         check_outputs(logits)
         return logits
 
-    def predict(self, X):
+    def predict(self, X) -> np.ndarray:
         """Predict the rows of X.
 
         Parameters

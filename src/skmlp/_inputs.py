@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse
+from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight
 
@@ -152,6 +153,40 @@ def check_product(weights: np.ndarray, class_weight: np.ndarray, product: np.nda
         f"{weights.min():.1e} to {weights.max():.1e}, class_weight {class_weight.min():.1e} to "
         f"{class_weight.max():.1e}): divide or multiply the weights by a constant."
     )
+
+
+def held_out(
+    rows: Rows, fraction: float, labels: np.ndarray | None, random_state
+) -> tuple[Rows, Rows]:
+    """Rows for training, and a ``fraction`` of them (rounded up) for validation.
+
+    Parameters
+    ----------
+    rows : Rows
+    fraction : float
+    labels : ndarray of shape (n,) or None
+        What both parts have in proportion, where its counts allow it.
+    random_state : numpy.random.RandomState
+
+    Raises
+    ------
+    ValueError
+        If fewer than two rows are left for validation, or for training.
+    """
+    n = len(rows)
+    n_validation = int(np.ceil(fraction * n))
+    if n_validation < 2 or n - n_validation < 2:
+        raise ValueError(
+            f"early_stopping=True with validation_fraction={fraction} of {n} rows leaves "
+            f"{n - n_validation} rows for training and {n_validation} for validation; both need "
+            "at least 2. Change 'validation_fraction', or give X_val and y_val."
+        )
+    if labels is not None and not can_stratify(labels, n_validation):
+        labels = None
+    train, held = train_test_split(
+        np.arange(n), test_size=n_validation, random_state=random_state, stratify=labels
+    )
+    return take(rows, np.sort(train)), take(rows, np.sort(held))
 
 
 def can_stratify(labels: np.ndarray, n_validation: int) -> bool:

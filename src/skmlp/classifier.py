@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Literal, Self
 
 import numpy as np
 import scipy.sparse
 from sklearn.base import ClassifierMixin
 from sklearn.utils import column_or_1d
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
-from ._base import BaseMLP, has_partial_fit
+from ._base import BaseMLP, with_mini_batches
 from ._class_weight import weighted_by_class
 from ._constraints import CLASSIFIER_CONSTRAINTS, CONSTRAINTS
+from ._names import (
+    Activations,
+    ClassWeight,
+    Initialization,
+    LayerSizes,
+    Optimizer,
+    RandomState,
+    ScheduleName,
+)
 from ._prediction import mean_of
 from ._task import CallbackView
 
@@ -121,8 +130,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Precision of the arithmetic. "auto" is that of X on the CPU (integers count as float64),
         float32 on accelerators.
     callbacks : list of skorch callbacks, default=None
-        Called during training as `skorch` documents; the given objects are copied, not changed.
-        A callback that raises KeyboardInterrupt ends the training.
+        Called during training as `skorch` documents; as there, the given objects themselves. A
+        callback that raises KeyboardInterrupt ends the training. Clones get copies; what cannot
+        be copied (an open writer) is shared with them.
 
     Attributes
     ----------
@@ -148,6 +158,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Why training ended: "max_iter", "no_improvement" (of the training loss), "early_stopping"
         (the validation score), "learning_rate" (adaptive, too small), "callback"; for "lbfgs"
         "converged", "max_fun" or "line_search" (no lower loss was found).
+    callbacks_ : list of (str, callback)
+        The callbacks of the last fit with their names, if it had some.
+    history_ : skorch.history.History
+        What they and the training recorded, epoch by epoch, if there were callbacks.
     n_iter_ : int
         Epochs of the last call, or iterations of "lbfgs".
     t_ : int
@@ -190,47 +204,47 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def __init__(
         self,
-        hidden_layer_sizes=(100,),
-        activation="relu",
+        hidden_layer_sizes: LayerSizes = (100,),
+        activation: Activations = "relu",
         *,
-        class_weight=None,
-        label_smoothing=0.0,
-        negative_slope=0.01,
-        initialization="auto",
-        optimizer="adam",
-        alpha=0.0001,
-        l1_ratio=0.0,
-        weight_decay="auto",
-        dropout=0.0,
-        max_grad_norm=None,
-        max_grad_value=None,
-        batch_size="auto",
-        learning_rate="constant",
-        learning_rate_init=0.001,
-        power_t=0.5,
-        max_iter=200,
-        shuffle=True,
-        random_state=None,
-        tol=1e-4,
-        verbose=False,
-        warm_start=False,
-        momentum=0.9,
-        nesterovs_momentum=True,
-        early_stopping=False,
-        validation_fraction=0.1,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        n_iter_no_change=10,
-        max_fun=15000,
-        device="cpu",
-        dtype="auto",
-        callbacks=None,
-    ):
+        class_weight: ClassWeight = None,
+        label_smoothing: float = 0.0,
+        negative_slope: float = 0.01,
+        initialization: Initialization = "auto",
+        optimizer: Optimizer = "adam",
+        alpha: float = 0.0001,
+        l1_ratio: float = 0.0,
+        weight_decay: float | Literal["auto"] = "auto",
+        dropout: float | Sequence[float] = 0.0,
+        max_grad_norm: float | None = None,
+        max_grad_value: float | None = None,
+        batch_size: int | Literal["auto"] = "auto",
+        learning_rate: ScheduleName = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: RandomState = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        device: str = "cpu",
+        dtype: Any = "auto",
+        callbacks: Sequence[Any] | None = None,
+    ) -> None:
         self._set_parameters(locals())
 
-    @available_if(has_partial_fit)
-    def partial_fit(self, X, y, sample_weight=None, classes=None):
+    @with_mini_batches
+    def partial_fit(self, X, y, sample_weight=None, classes=None) -> Self:
         """Train one epoch on these rows, going on where the last call stopped.
 
         The optimizer's state and the random streams are kept from call to call: n calls with the
@@ -258,7 +272,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """
         return self._partial_fit(X, y, sample_weight, classes)
 
-    def decision_function(self, X):
+    def decision_function(self, X) -> np.ndarray:
         """Logits of the rows of X.
 
         Parameters
@@ -273,7 +287,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         logits = self._logits(X)
         return logits[:, 0] if self._is_binary() else logits
 
-    def predict_proba(self, X):
+    def predict_proba(self, X) -> np.ndarray:
         """Probabilities of the classes.
 
         Parameters
@@ -287,7 +301,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """
         return self._probabilities(self._logits(X), self._trained.loss)
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X) -> np.ndarray:
         """Logarithms of the probabilities of the classes, computed from the logits.
 
         Parameters

@@ -139,7 +139,9 @@ def _mlp(task: str, large: bool, quick: bool, random_state: int) -> Contestant:
 
     kind = MLPClassifier if task == "classification" else MLPRegressor
     # Many rows are many steps an epoch, and can spare some to stop early by.
-    epochs = {"early_stopping": True, "max_iter": 100} if large else {"max_iter": 500}
+    epochs: dict[str, Any] = (
+        {"early_stopping": True, "max_iter": 100} if large else {"max_iter": 500}
+    )
     estimator = kind(dtype="float32", learning_rate_init=0.01, random_state=random_state, **epochs)
     return Contestant("MLP", estimator, MLP_QUICK if quick or large else MLP_GRID)
 

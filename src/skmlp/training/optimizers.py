@@ -429,7 +429,8 @@ class StackOptimizer:
             state[key] = value
         elif value.ndim == 0:
             on_device = getattr(self.torch_optimizer, "steps_on_device", False)
-            state[key] = torch.as_tensor(value, device=parameter.device if on_device else "cpu")
+            device = parameter.device if on_device else "cpu"
+            state[key] = torch.as_tensor(np.array(value), device=device)
         elif row is None:
             state[key] = dense_tensor(value, parameter.dtype, parameter.device)
         else:

@@ -1,0 +1,52 @@
+"""The names that parameters may have, for type checkers; the tables decide at run time.
+
+Equal to the tables' keys: a test says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+ActivationName = Literal[
+    "identity",
+    "logistic",
+    "tanh",
+    "relu",
+    "leaky_relu",
+    "elu",
+    "selu",
+    "gelu",
+    "silu",
+    "mish",
+    "softplus",
+]
+InitializationName = Literal[
+    "auto",
+    "glorot_uniform",
+    "glorot_normal",
+    "he_uniform",
+    "he_normal",
+    "he_uniform_fan_out",
+    "he_normal_fan_out",
+    "lecun_uniform",
+    "lecun_normal",
+    "orthogonal",
+    "sklearn",
+    "torch",
+    "lisa_sigmoid",
+]
+OptimizerName = Literal[
+    "adam", "adamw", "nadam", "adamax", "radam", "rmsprop", "adagrad", "adadelta", "sgd", "lbfgs"
+]
+ScheduleName = Literal["constant", "invscaling", "adaptive"]
+RegressionLossName = Literal["squared_error", "poisson"]
+
+LayerSizes = int | Sequence[int] | np.ndarray
+Activations = ActivationName | Sequence[ActivationName]
+Initialization = InitializationName | Callable[[tuple[int, int], np.random.Generator], Any]
+Optimizer = OptimizerName | Callable[..., Any]  # a torch.optim class, or a partial of one
+ClassWeight = dict[Any, float] | list[dict[Any, float]] | Literal["balanced"] | None
+RandomState = int | np.random.RandomState | None

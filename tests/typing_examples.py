@@ -1,0 +1,31 @@
+"""What type checkers know of the estimators: checked by mypy, never run.
+
+A line with an expected error says so; mypy tells of a remark that is not needed.
+"""
+
+from typing import assert_type
+
+import numpy as np
+
+from skmlp import MLPClassifier, MLPRegressor
+
+
+def right(X: np.ndarray, y: np.ndarray) -> None:
+    model = MLPClassifier((8, 4), ["relu", "tanh"], optimizer="nadam", initialization="he_normal")
+    assert_type(model.fit(X, y), MLPClassifier)
+    assert_type(model.partial_fit(X, y), MLPClassifier)
+    assert_type(model.predict(X), np.ndarray)
+    assert_type(model.predict_proba(X), np.ndarray)
+    assert_type(model.predict_log_proba(X), np.ndarray)
+    assert_type(model.decision_function(X), np.ndarray)
+    MLPRegressor(16, loss="poisson", learning_rate="adaptive", batch_size="auto", dropout=[0.1])
+
+
+def wrong() -> None:
+    MLPClassifier(activation="rleu")  # type: ignore[arg-type]
+    MLPClassifier(optimizer="adm")  # type: ignore[arg-type]
+    MLPClassifier(initialization="he")  # type: ignore[arg-type]
+    MLPClassifier(learning_rate=0.1)  # type: ignore[arg-type]
+    MLPRegressor(loss="huber")  # type: ignore[arg-type]
+    MLPRegressor(batch_size="all")  # type: ignore[arg-type]
+    MLPRegressor(solver="lbfgs")  # type: ignore[call-arg]
