@@ -60,10 +60,10 @@ def calls(n):
 
 
 def results(engine, n=10):
-    given = calls(n)
-    ended = list(run_shares(engine, given, Wave()))
-    assert {id(call) for call, _ in ended} == set(map(id, given))
-    return sorted(outcome.give() for _, outcome in ended)
+    ended = dict(run_shares(engine, calls(n), Wave()))
+    assert sorted(ended) == list(range(n))
+    assert all(outcome.give() == place for place, outcome in ended.items())
+    return sorted(outcome.give() for outcome in ended.values())
 
 
 @pytest.mark.parametrize(("n", "workers"), [(1, 4), (4, 4), (10, 3), (24, 5), (120, 2)])

@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
+import joblib
 import numpy as np
 import pytest
+import torch
 from helpers import iris, mlp
+from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_iris
@@ -36,6 +42,7 @@ from sklearn.multioutput import MultiOutputRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
+from skorch.callbacks import Callback
 
 import skmlp
 from skmlp import MLPClassifier, MLPRegressor, _meeting
@@ -223,6 +230,87 @@ def test_one_failing_fit_is_its_own():
         GridSearchCV(model, grid, cv=3, error_score="raise").fit(X, y)
 
 
+class Overflowing(torch.optim.SGD):
+    def step(self, closure=None):
+        raise OverflowError("mine")
+
+
+def raising(shape, rng):
+    raise ValueError("mine")
+
+
+def of_wrong_shape(shape, rng):
+    return rng.normal(size=3)
+
+
+def not_finite(shape, rng):
+    return np.full(shape, np.nan)
+
+
+class Interfering(Callback):
+    def on_epoch_end(self, net, **kwargs):
+        raise RuntimeError("mine")
+
+
+FAILURES = {
+    "initialization raises": {"initialization": raising},
+    "initialization of wrong shape": {"initialization": of_wrong_shape},
+    "initialization not finite": {"initialization": not_finite},
+    "an optimizer that raises": {"optimizer": Overflowing},
+    "an optimizer of unknown keywords": {"optimizer": partial(torch.optim.SGD, speed=3)},
+    "a callback that raises": {"callbacks": [Interfering()]},
+    "no memory": {"hidden_layer_sizes": (10**15,)},
+    "no memory in padding": {"hidden_layer_sizes": (10**15,), "initialization": raising},
+    "diverges": {"optimizer": "sgd", "learning_rate_init": 1e300},
+}
+
+
+@pytest.mark.parametrize("engine", [None, "loky"])
+def test_whatever_a_fit_raises_is_its_own(engine):
+    X, y = iris()
+    settings = [{}, {"hidden_layer_sizes": (7,)}, *FAILURES.values()]
+    grid = [{name: [value] for name, value in setting.items()} for setting in settings]
+
+    def scores():
+        with pytest.warns(FitFailedWarning, match=f"{2 * len(FAILURES)} fits failed") as caught:
+            found = GridSearchCV(mlp(max_iter=4), grid, cv=2, refit=False).fit(X, y)
+        (failed,) = (w.message for w in caught if w.category is FitFailedWarning)
+        return found.cv_results_["mean_test_score"], str(failed)
+
+    alone, why = scores()
+    with skmlp.fused(engine=engine):
+        fused, why_fused = scores()
+    np.testing.assert_array_equal(fused, alone)
+    assert np.isfinite(fused).tolist() == [True, True, *[False] * len(FAILURES)]
+    for message in ("ValueError: mine", "OverflowError: mine", "RuntimeError: mine", "diverged"):
+        assert message in why
+        assert message in why_fused
+
+
+@pytest.mark.parametrize("optimizer", [torch.optim.LBFGS, torch.optim.Rprop, "class of mine"])
+def test_torch_classes_as_optimizers_are_fused_as_alone(optimizer):
+    class OfAllParameters(torch.optim.SGD):
+        """Looks at all parameters that it has: those of one network."""
+
+        def step(self, closure=None):
+            everything = [p.grad.norm() for group in self.param_groups for p in group["params"]]
+            norm = torch.stack(everything).norm()
+            for group in self.param_groups:
+                for parameter in group["params"]:
+                    parameter.grad.div_(norm)
+            super().step()
+
+    X, y = iris()
+    optimizer = OfAllParameters if optimizer == "class of mine" else optimizer
+    model = mlp(optimizer=optimizer, max_iter=5, batch_size=30)
+    grid = {"alpha": [1e-4, 0.1], "learning_rate_init": [0.01, 0.1]}
+    alone = GridSearchCV(model, grid, cv=3).fit(X, y)
+    with skmlp.fused():
+        fused = GridSearchCV(model, grid, cv=3).fit(X, y)
+    for name in ("mean_test_score", "std_test_score"):
+        np.testing.assert_allclose(fused.cv_results_[name], alone.cv_results_[name], rtol=1e-9)
+
+
 def test_a_fit_that_never_trains_blocks_nobody():
     X, y = iris()
 
@@ -347,6 +435,129 @@ def test_searches_in_several_threads_do_not_meet():
     assert len(found) == 3
     for scores in found:
         np.testing.assert_array_equal(scores, expected)
+
+
+def test_a_thread_that_a_fit_waits_for_may_search_too():
+    class InAThread(ClassifierMixin, BaseEstimator):
+        pool = None
+
+        def fit(self, X, y):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                self.scores_ = self.run(lambda: cross_val_score(mlp(max_iter=3), X, y, cv=3))
+                self.network_ = mlp(max_iter=3).fit(X, y)
+            self.classes_ = self.network_.classes_
+            return self
+
+        def run(self, search):
+            def fused_search():
+                with skmlp.fused():
+                    return search()
+
+            if self.pool is not None:
+                return self.pool.submit(fused_search).result(timeout=60)
+            with ThreadPoolExecutor(1) as pool:
+                return pool.submit(fused_search).result(timeout=60)
+
+        def predict(self, X):
+            return self.network_.predict(X)
+
+    X, y = iris()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = cross_val_score(mlp(max_iter=3), X, y, cv=3)
+        filters = list(warnings.filters)
+        with ThreadPoolExecutor(1) as older, skmlp.fused():
+            older.submit(int).result()
+            for InAThread.pool in (None, older):
+                scores = cross_val_score(InAThread(), X, y, cv=3)
+                np.testing.assert_array_equal(scores, expected)
+        assert list(warnings.filters) == filters
+
+
+def active_backend():
+    return type(joblib.parallel.get_active_backend()[0]).__name__
+
+
+def test_blocks_that_overlap_leave_nothing_behind():
+    outside = active_backend()
+
+    async def block(before, inside):
+        await asyncio.sleep(before)
+        with skmlp.fused():
+            await asyncio.sleep(inside)
+            assert active_backend() == "FusedBackend"
+
+    async def both():
+        await asyncio.gather(block(0, 0.04), block(0.02, 0.06), block(0.03, 0.01))
+
+    asyncio.run(both())
+    assert active_backend() == outside
+
+
+def test_as_a_decorator_of_coroutines_and_generators():
+    @skmlp.fused()
+    async def coroutine():
+        await asyncio.sleep(0)
+        return active_backend()
+
+    @skmlp.fused()
+    def generator():
+        received = yield active_backend()
+        return received
+
+    @skmlp.fused()
+    def delegating():
+        return (yield from generator())
+
+    outside = active_backend()
+    assert asyncio.run(coroutine()) == "FusedBackend"
+    running = delegating()
+    assert next(running) == "FusedBackend"
+    with pytest.raises(StopIteration) as end:
+        running.send("sent")
+    assert end.value.value == "sent"
+    assert active_backend() == outside
+
+    async def asynchronous():
+        yield 1
+
+    with pytest.raises(TypeError, match=r"'asynchronous', an asynchronous generator: use 'with"):
+        skmlp.fused()(asynchronous)
+
+
+@pytest.mark.parametrize("engine", [None, "loky"])
+@pytest.mark.parametrize("return_as", ["generator", "generator_unordered"])
+def test_joblibs_generators_run_inside(return_as, engine):
+    X, y = iris()
+
+    def loss(alpha):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return mlp(alpha=alpha, max_iter=3).fit(X, y).loss_
+
+    def losses(**settings):
+        run = Parallel(n_jobs=2, return_as=return_as, **settings)
+        return run(delayed(loss)(alpha) for alpha in (0.1, 1.0, 10.0))
+
+    expected = [loss(alpha) for alpha in (0.1, 1.0, 10.0)]
+    with skmlp.fused(engine=engine):
+        np.testing.assert_allclose(sorted(losses()), expected)
+        first = losses()
+        one = next(first)
+        np.testing.assert_allclose(sorted(losses(pre_dispatch=1)), expected)
+        np.testing.assert_allclose(sorted([one, *first]), expected)
+
+
+@pytest.mark.parametrize("return_as", ["list", "generator", "generator_unordered"])
+def test_an_error_ends_joblibs_run_whatever_it_returns(return_as):
+    def call(i):
+        if i == 2:
+            raise ArithmeticError("the third")
+        return i
+
+    with skmlp.fused(), pytest.raises(ArithmeticError, match="the third"):
+        list(Parallel(n_jobs=2, return_as=return_as)(delayed(call)(i) for i in range(5)))
 
 
 def test_as_a_decorator_and_again():

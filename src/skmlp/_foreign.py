@@ -17,6 +17,7 @@ _LEAVES = (str, bytes, int, float, complex, type(None), np.ndarray, np.generic)
 
 # Of a long list of plain values as many as this are looked at: lists of estimators are short.
 _MOST_ITEMS = 100
+_DEEPEST = 30
 
 # Where scikit-learn asks for the number of jobs to deal fits into: everywhere else, rows.
 _DEALS_FITS = ("sklearn.ensemble.", "sklearn.feature_selection.")
@@ -32,7 +33,7 @@ def are_foreign(calls: Iterable[Callable[[], Any]]) -> bool:
     """
     known: dict[int, bool] = {}  # by id: the calls keep the objects alive
     return all(
-        _is_scikit_learns(function) and _is_free([args, keywords], known)
+        _is_scikit_learns(function) and _is_free((args, keywords), known)
         for call in calls
         for function, args, keywords in getattr(call, "items", [(None, (), {})])
     )
@@ -58,32 +59,38 @@ def deals_fits(frame: FrameType | None) -> bool:
     return False
 
 
-def _is_free(value: Any, known: dict[int, bool]) -> bool:
-    """Whether there is surely no network in a value, nor an estimator that may make one."""
+def _is_free(value: Any, known: dict[int, bool], depth: int = 0) -> bool:
+    """Whether there is surely no network in a value, nor an estimator that may make one.
+
+    ``known`` has estimators only: they live as long as the call, and their ids with them.
+    """
     if isinstance(value, _LEAVES) or scipy.sparse.issparse(value):
+        return True
+    if depth > _DEEPEST:
+        return False
+    if isinstance(value, dict):
+        return _all_free(value.values(), known, depth)
+    if isinstance(value, list | tuple | set | frozenset):
+        return _all_free(value, known, depth)
+    if isinstance(value, partial):
+        return _all_free([*value.args, *value.keywords.values()], known, depth)
+    if inspect.ismethod(value):
+        return _is_free(value.__self__, known, depth + 1)
+    if not _is_estimator(value):
         return True
     if id(value) not in known:
         known[id(value)] = True  # what leads back to it adds nothing
-        known[id(value)] = _looked_at(value, known)
+        free = _all_free(_parts(value), known, depth)
+        known[id(value)] = free and _is_scikit_learns(type(value))
     return known[id(value)]
 
 
-def _looked_at(value: Any, known: dict[int, bool]) -> bool:
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list | tuple | set | frozenset):
-        return all(_is_free(item, known) for item in islice(value, _MOST_ITEMS))
-    if isinstance(value, partial):
-        return _is_free([value.args, value.keywords], known)
-    if inspect.ismethod(value):
-        return _is_free(value.__self__, known)
-    if _is_estimator(value):
-        return _is_scikit_learns(type(value)) and _is_free(_parts(value), known)
-    return True
+def _all_free(values: Iterable[Any], known: dict[int, bool], depth: int) -> bool:
+    return all(_is_free(value, known, depth + 1) for value in islice(values, _MOST_ITEMS))
 
 
-def _parts(estimator: Any) -> list[Any]:
-    return [] if isinstance(estimator, type) else list(vars(estimator).values())
+def _parts(estimator: Any) -> Iterable[Any]:
+    return () if isinstance(estimator, type) else getattr(estimator, "__dict__", {}).values()
 
 
 def _is_estimator(value: Any) -> bool:
