@@ -15,8 +15,11 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 compare: $(VENV)/.ready
 	$(BIN)/skmlp compare circles breast_cancer digits --report results/report.html --csv results/table.csv
 
+# Test files run side by side, one process per core; WORKERS=0 runs them in one.
+WORKERS ?= auto
+
 test: $(VENV)/.ready
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .

@@ -33,6 +33,13 @@ def test_python_blocks_print_what_stands_under_them(page):
         assert printed.getvalue() == expected
 
 
+def test_links_of_the_readme_hold_wherever_it_is_shown():
+    """It is also the package's page, beside which there is no other file."""
+    links = re.findall(r"\]\(([^)]+)\)", README)
+    assert links
+    assert [link for link in links if not link.startswith(("https://", "#"))] == []
+
+
 def test_commands_of_the_readme_exist():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^make (\w+)|`make (\w+)`", README, flags=re.MULTILINE))
