@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from ._config import config
 from ._version import __version__
 from .classifier import MLPClassifier
 from .fusion import fused
@@ -10,7 +11,7 @@ from .regressor import MLPRegressor
 if TYPE_CHECKING:
     from .comparison import compare
 
-__all__ = ["MLPClassifier", "MLPRegressor", "__version__", "compare", "fused"]
+__all__ = ["MLPClassifier", "MLPRegressor", "__version__", "compare", "config", "fused"]
 
 
 def __getattr__(name: str) -> Any:

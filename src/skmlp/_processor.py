@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from typing import Any
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -13,9 +14,6 @@ from threadpoolctl import ThreadpoolController
 # NumPy probes a dtype's limits once, and must not do so while denormals are flushed.
 for _dtype in (np.float32, np.float64):
     np.finfo(_dtype)
-
-
-_blas_is_limited = threading.Lock()
 
 
 @contextmanager
@@ -41,17 +39,40 @@ def one_blas_thread(wanted: bool = True) -> Iterator[None]:
 
     Their BLAS has threads of its own, which keep a core busy for a while after each operation:
     beside torch's operations they made an L-BFGS fit 2 to 20 times as long. The limit is the
-    process's. While one thread has it, others that come in leave it alone: each would restore
-    what it found, and the last one a limit of another's.
+    process's: it is set when the first thread comes in, and restored when the last one leaves.
     """
-    if not wanted or not _blas_is_limited.acquire(blocking=False):
+    if not wanted:
         yield
         return
+    _blas_limit.enter()
     try:
-        with _pools("blas").limit(limits=1):
-            yield
+        yield
     finally:
-        _blas_is_limited.release()
+        _blas_limit.leave()
+
+
+class _BlasLimit:
+    """How many want one thread, and what is restored after them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._limiter: Any = None
+
+    def enter(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._limiter = _pools("blas").limit(limits=1)
+            self._inside += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._limiter.restore_original_limits()
+
+
+_blas_limit = _BlasLimit()
 
 
 @cache

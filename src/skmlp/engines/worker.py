@@ -5,11 +5,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from .._config import config, current_executor
 from .._meeting import run_together
 from .._waves import Wave
 from .gpus import own_gpu
@@ -27,6 +28,8 @@ class Share:
         A list of callables, see `packing.pack`.
     wave : Wave
         How many of the calls may wait for one another.
+    executor : str
+        That of the process that searches.
     rank : int
         Which worker's share it is, counted on the worker's machine; it decides the GPU.
     """
@@ -34,6 +37,7 @@ class Share:
     calls: Packed
     wave: Wave
     rank: int = 0
+    executor: str = field(default_factory=current_executor)
 
 
 class Recorded:
@@ -70,7 +74,7 @@ def run_share(share: Share, arrays: Mapping[str, np.ndarray]) -> list[bytes]:
     """
     calls = [Recorded(call, share) for call in load_calls(share, arrays)]
     packed = [b""] * len(calls)
-    with share_gpu(share):
+    with share_gpu(share), config(executor=share.executor):
         for member in run_together(calls, share.wave):
             warned = calls[member.place].warnings
             packed[member.place] = pack_outcome(member.result, member.error, warned)

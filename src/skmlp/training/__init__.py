@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import chain, pairwise
 from math import ceil
+from time import perf_counter
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -17,6 +19,7 @@ import torch
 from .._device import usual_torch
 from .._processor import flushed_denormals, one_blas_thread, one_thread
 from .._task import FULL_BATCH_OPTIMIZERS, Observed, TrainingResult, TrainingTask
+from .executors import is_for_loops
 from .flops import stack_flops
 from .full_batch import train_full_batch
 from .padding import cut, padded
@@ -26,6 +29,8 @@ from .watching import StackBar
 __all__ = ["train"]
 
 Outcomes = list[Outcome]
+T = TypeVar("T")
+R = TypeVar("R")
 
 # Below this many floating-point operations a step, two threads are no faster than one (measured
 # on 2 cores: even at 20 to 23 million, 0.8 times the time at 32 million); and when other programs
@@ -57,19 +62,68 @@ def train(tasks: Sequence[TrainingTask], *, progress: bool = False) -> Outcomes:
         In the order of ``tasks``. A network that diverges, or whose training raises anything
         else, has its own exception, and the others of its stack are not touched.
     """
+    show = progress or (len(tasks) > 1 and any(task.verbose for task in tasks))
+    with StackBar(len(tasks)) if show else nullcontext() as bar:
+        if show:
+            tasks = [replace(task, verbose=0) for task in tasks]
+        by_loops = [i for i, task in enumerate(tasks) if is_for_loops(task)]
+        by_torch = sorted(set(range(len(tasks))) - set(by_loops))
+        outcomes = dict(
+            zip(by_loops, _train_by_loops([tasks[i] for i in by_loops], bar), strict=True)
+        )
+        outcomes |= zip(by_torch, _train_by_torch([tasks[i] for i in by_torch], bar), strict=True)
+    return [outcomes[i] for i in range(len(tasks))]
+
+
+def _train_by_torch(tasks: Sequence[TrainingTask], bar: StackBar | None) -> Outcomes:
+    """Train tasks as stacks of tensors."""
     given, tasks = tasks, padded(tasks)
     stacks = defaultdict(list)
     for i, task in enumerate(tasks):
         stacks[task.stack_key].append(i)
     places = [part for stack in stacks.values() for part in slices(stack, tasks)]
-    show = progress or (len(tasks) > 1 and any(task.verbose for task in tasks))
     scipy_calls = any(task.optimizer.family in FULL_BATCH_OPTIMIZERS for task in tasks)
-    with StackBar(len(tasks)) if show else nullcontext() as bar, one_blas_thread(scipy_calls):
-        if show:
-            tasks = [replace(task, verbose=0) for task in tasks]
+    with one_blas_thread(scipy_calls):
         outcomes = _train_parts([[tasks[i] for i in part] for part in places], bar)
     results = dict(zip(chain(*places), chain(*outcomes), strict=True))
     return [cut(results[i], task) for i, task in enumerate(given)]
+
+
+def _train_by_loops(tasks: Sequence[TrainingTask], bar: StackBar | None) -> Outcomes:
+    """Train plain tasks by compiled loops, on each core one after the other."""
+    if not tasks:
+        return []
+    from .compiled import train_network
+
+    run = Run(bar)
+
+    def train_one(task: TrainingTask) -> Outcome:
+        start = perf_counter()
+        with flushed_denormals():
+            outcome = train_network(task, run)
+        if isinstance(outcome, TrainingResult):
+            outcome.seconds = perf_counter() - start
+        return run.note([outcome])[0]
+
+    with one_blas_thread():
+        return _on_all_cores(train_one, tasks, run)
+
+
+def _on_all_cores(call: Callable[[T], R], jobs: Sequence[T], run: Run) -> list[R]:
+    """What calls return, in the order of the jobs; in this thread where that is enough."""
+    n_threads = min(len(jobs), torch.get_num_threads())
+    if n_threads == 1:
+        return [call(job) for job in jobs]
+    with ThreadPoolExecutor(n_threads) as pool:
+        futures = [pool.submit(call, job) for job in jobs]
+        try:
+            for future in wait(futures, return_when=FIRST_EXCEPTION).done:
+                future.result()  # raises the first error while others still train
+            return [future.result() for future in futures]
+        except BaseException:
+            run.stop.set()
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def slices(places: Sequence[int], tasks: Sequence[TrainingTask]) -> list[list[int]]:
@@ -120,16 +174,7 @@ def _may_share_the_processor(tasks: list[TrainingTask]) -> bool:
 
 def _train_side_by_side(parts: list[list[TrainingTask]], bar: StackBar | None) -> list[Outcomes]:
     run = Run(bar, one_thread=True)
-    with ThreadPoolExecutor(min(len(parts), torch.get_num_threads())) as pool:
-        futures = [pool.submit(_train_stack, part, run) for part in parts]
-        try:
-            for future in wait(futures, return_when=FIRST_EXCEPTION).done:
-                future.result()  # raises the first error while other slices still train
-            return [future.result() for future in futures]
-        except BaseException:
-            run.stop.set()
-            pool.shutdown(cancel_futures=True)
-            raise
+    return _on_all_cores(lambda part: _train_stack(part, run), parts, run)
 
 
 @dataclass

@@ -37,7 +37,7 @@ class RowOrder:
 
     def start_epoch(self) -> None:
         self.position = 0
-        self._order = self.rng.permutation(self.n_rows) if self.shuffle else np.arange(self.n_rows)
+        self.rows = self.rng.permutation(self.n_rows) if self.shuffle else np.arange(self.n_rows)
 
     @property
     def steps_left(self) -> int:
@@ -47,7 +47,7 @@ class RowOrder:
         """Row numbers of the next ``n_steps`` batches; the epoch's last batch may be short."""
         begin = self.position * self.batch_size
         self.position += n_steps
-        return self._order[begin : self.position * self.batch_size]
+        return self.rows[begin : self.position * self.batch_size]
 
 
 @dataclass

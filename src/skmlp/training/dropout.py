@@ -1,8 +1,4 @@
-"""Dropout masks, drawn by each network's own generator.
-
-Masks are drawn for a fixed number of steps at a time, which depends on the network's shape
-alone: a network gets the same masks in a stack as alone, whatever its neighbours.
-"""
+"""Dropout masks of a stack, from the levels that each network's own generator draws."""
 
 from __future__ import annotations
 
@@ -13,11 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# Mask entries per draw: enough that a small network draws once an epoch.
-_ENTRIES_PER_DRAW = 1 << 16
-# Masks compare 16 random bits with the probability, which is so rounded to 1/65536: four masks
-# from one 64-bit draw, against one from a float.
-_LEVELS = 1 << 16
+from .draws import LEVELS, random_levels, steps_per_draw, thresholds
 
 
 class DropoutMasks:
@@ -44,11 +36,10 @@ class DropoutMasks:
         dtype: torch.dtype,
         device: torch.device,
     ):
-        self.thresholds = np.minimum(np.rint(np.array(probabilities) * _LEVELS), _LEVELS - 1)
+        self.thresholds = thresholds(probabilities)
         self.widths, self.batch_size, self.generators = widths, batch_size, list(generators)
         self.dtype, self.device = dtype, device
-        entries = max(1, batch_size * sum(widths))
-        self.steps_per_draw = max(1, _ENTRIES_PER_DRAW // entries)
+        self.steps_per_draw = steps_per_draw(batch_size, widths)
         self._step = self.steps_per_draw
         self._masks: list[Tensor | None] = []
         self._states = [rng.bit_generator.state for rng in generators]
@@ -94,15 +85,9 @@ class DropoutMasks:
         masks = np.ones((len(thresholds), *shape), dtype=np.float32)
         for mask, threshold, rng in zip(masks, thresholds, self.generators, strict=True):
             if threshold:
-                np.multiply(_random_levels(rng, shape) >= threshold, _scale(threshold), out=mask)
+                np.multiply(random_levels(rng, shape) >= threshold, _scale(threshold), out=mask)
         return torch.from_numpy(masks).to(self.device, self.dtype)
 
 
-def _random_levels(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    n = int(np.prod(shape))
-    words = rng.bit_generator.random_raw(-(-n // 4))
-    return words.view(np.uint16)[:n].reshape(shape)
-
-
 def _scale(threshold: float) -> np.float32:
-    return np.float32(_LEVELS / (_LEVELS - threshold))
+    return np.float32(LEVELS / (LEVELS - threshold))

@@ -18,6 +18,7 @@ from ..network.mlp import (
 )
 from .batches import Chunk
 from .optimizers import StackOptimizer
+from .weights import check_penalty
 
 
 def l2_strength(task: TrainingTask) -> float:
@@ -49,7 +50,8 @@ class Penalty:
         self._weight_sums = chunk.weight_sums
         if self.active:
             like = self.blocks.flat
-            self._check_factors(chunk, like.dtype)
+            for strength, sums in zip(self.l1 + self.l2, chunk.weight_sums, strict=True):
+                check_penalty(strength, sums.min(), str(like.dtype).removeprefix("torch."))
             self._l1_factors = _Factors(self.l1[:, None] / chunk.weight_sums, like)
             self._l2_factors = _Factors(self.l2[:, None] / chunk.weight_sums, like)
             self._squares = _Squares(self.blocks, chunk.n_steps)
@@ -57,17 +59,6 @@ class Penalty:
             self._l2_by_optimizer = None
             if self._optimizer is not None and self._optimizer.adds_l2:
                 self._l2_by_optimizer = self._optimizer.l2_of_groups(self._l2_factors.values)
-
-    def _check_factors(self, chunk: Chunk, dtype: torch.dtype) -> None:
-        """Raise if the penalty of a batch of tiny sample weights is no number of the dtype."""
-        with np.errstate(over="ignore"):
-            largest = (np.maximum(self.l1, self.l2)[:, None] / chunk.weight_sums).max(1)
-        for k in np.flatnonzero(largest > torch.finfo(dtype).max):
-            raise ValueError(
-                f"alpha divided by a batch's sum of sample weights "
-                f"({chunk.weight_sums[k].min():.1e}) is too large for {str(dtype)[6:]}: multiply "
-                "'sample_weight' by a constant, so that its mean is about 1, or lower 'alpha'."
-            )
 
     def add_gradient(self, s: int) -> None:
         """Add the penalty's gradient at step s of the chunk."""

@@ -13,11 +13,12 @@ import scipy.sparse
 import torch
 from torch import Tensor
 
-from .._task import Rows, TrainingTask
+from .._task import TrainingTask
 from ..network.forward import dense_tensor, device_rows
 from ..network.losses import LOSSES
 from ..network.mlp import StackedMLP
 from .batches import RowOrder, RowStore
+from .weights import validation_weights
 
 # Networks are validated together up to this many numbers in their widest layers: beyond, each
 # has enough to do, and all their rows side by side would take much memory.
@@ -76,7 +77,7 @@ class Validation:
         self.loss, self.score = LOSSES[task.loss], SCORES[task.score]
         self.X = device_rows(rows.X, dtype, device)
         self.targets = dense_tensor(rows.targets, dtype, device)
-        self.weights = dense_tensor(_weights(rows), dtype, device)
+        self.weights = dense_tensor(validation_weights(rows), dtype, device)
 
     def __call__(self, module: StackedMLP, k: int = 0) -> Validated:
         """Validate network k of a stack."""
@@ -138,7 +139,7 @@ class ValidationTogether:
         most = max(self._n_rows)
         orders = [RowOrder(n, most, False, np.random.default_rng(0)) for n in self._n_rows]
         chunk = self._store.chunk(orders, 1)
-        weights = [np.pad(_weights(rows), (0, most - len(rows))) for rows in held_out]
+        weights = [np.pad(validation_weights(rows), (0, most - len(rows))) for rows in held_out]
         self.X, self.targets = chunk.X, chunk.targets
         self.weights = torch.as_tensor(np.stack(weights)).to(self.X)
 
@@ -173,16 +174,6 @@ def validation_of(
     numbers = len(rows) * max(map(len, rows)) * max(tasks[0].layer_sizes)
     kind = ValidationTogether if numbers <= _NUMBERS_AT_ONCE else ValidationOneByOne
     return kind(tasks, dtype, device)
-
-
-def _weights(rows: Rows) -> np.ndarray:
-    """Sample weights with the largest between 1/2 and 1, so that float32 holds them.
-
-    Divided by a power of two, they keep all their digits.
-    """
-    if rows.weights is None:
-        return np.ones(len(rows))
-    return np.ldexp(rows.weights, -np.frexp(rows.weights.max())[1])
 
 
 def _weighted_mean(values: Tensor, weights: Tensor) -> Tensor:

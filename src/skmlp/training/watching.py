@@ -44,8 +44,17 @@ class StackBar:
         with self._lock:
             for member in stack.members:
                 self._note(member.progress)
-            self._bar.set_postfix(self._figures(), refresh=False)
-            self._bar.update(0)
+            self._show()
+
+    def note(self, progress: Progress) -> None:
+        """Take note of one network's epoch."""
+        with self._lock:
+            self._note(progress)
+            self._show()
+
+    def _show(self) -> None:
+        self._bar.set_postfix(self._figures(), refresh=False)
+        self._bar.update(0)
 
     def ended(self, n_networks: int) -> None:
         """Take note of networks that are done."""

@@ -1,0 +1,109 @@
+"""A network's arrays in the form that the compiled loops take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from ..._task import TrainingTask
+from .codes import (
+    ACTIVATION_CODES,
+    BIASES_AT,
+    CODE,
+    IS_SAVED,
+    LEVELS_AT,
+    N_COLUMNS,
+    NEEDS_INPUT,
+    THRESHOLD,
+    UNITS_AT,
+    WEIGHTS_AT,
+    WIDTH,
+)
+
+
+def layer_table(
+    sizes: Sequence[int],
+    activations: Sequence[str],
+    n_rows: int,
+    thresholds: Sequence[int] | np.ndarray | None = None,
+) -> np.ndarray:
+    """The table of layers, see `codes`, of a workspace for ``n_rows`` rows."""
+    table = np.zeros((len(sizes), N_COLUMNS), dtype=np.int64)
+    table[:, WIDTH] = sizes
+    table[:, UNITS_AT] = np.cumsum([0, *(n_rows * size for size in sizes[:-1])])
+    n_weights = [fan_in * fan_out for fan_in, fan_out in pairwise(sizes)]
+    table[1:, WEIGHTS_AT] = np.cumsum([0, *n_weights[:-1]])
+    table[1:, BIASES_AT] = sum(n_weights) + np.cumsum([0, *sizes[1:-1]])
+    table[1:-1, CODE] = [ACTIVATION_CODES[name] for name in activations]
+    if thresholds is not None:
+        table[1:-1, THRESHOLD] = thresholds
+    table[:, IS_SAVED] = np.isin(table[:, CODE], NEEDS_INPUT) | (table[:, THRESHOLD] > 0)
+    return table
+
+
+def set_levels(table: np.ndarray, begins: Sequence[int]) -> None:
+    """Note where each hidden layer's random levels of the next step begin."""
+    table[1:-1, LEVELS_AT] = begins
+
+
+class Workspace:
+    """Memory for the units of some rows, and for the gradients in them."""
+
+    def __init__(self, sizes: Sequence[int], n_rows: int, dtype: str, *, gradients: bool = True):
+        n = n_rows * sum(sizes)
+        self.units = np.empty(n, dtype)
+        self.saved = np.empty(n, dtype)
+        self.deltas = np.empty(n if gradients else 0, dtype)
+
+
+class Parameters:
+    """The weights and biases of one network in one flat array: all weights, then all biases."""
+
+    def __init__(self, sizes: Sequence[int], dtype: str):
+        self.shapes = list(pairwise(sizes))
+        self.n_weights = sum(i * o for i, o in self.shapes)
+        self.flat = np.zeros(self.n_weights + sum(o for _, o in self.shapes), dtype)
+
+    def set(self, coefs: Sequence[np.ndarray], intercepts: Sequence[np.ndarray]) -> None:
+        for block, values in zip(self.blocks(self.flat), [*coefs, *intercepts], strict=True):
+            block[...] = values
+
+    def blocks(self, flat: np.ndarray) -> list[np.ndarray]:
+        """Views of an array of this form: weights (fan_in, fan_out), then biases (fan_out,)."""
+        sizes = [i * o for i, o in self.shapes] + [o for _, o in self.shapes]
+        shapes = [*self.shapes, *((o,) for _, o in self.shapes)]
+        parts = np.split(flat, np.cumsum(sizes)[:-1])
+        return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+
+    def copies(self, flat: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Weights and biases as new arrays."""
+        found = [block.copy() for block in self.blocks(flat)]
+        return found[: len(self.shapes)], found[len(self.shapes) :]
+
+
+def fixed(array: np.ndarray, dtype: str) -> np.ndarray:
+    """Rows as the loops take them: contiguous, and read-only, whatever the caller's are.
+
+    Code is compiled anew for arrays that can be written to.
+    """
+    view = np.require(array, dtype, ["C", "A"]).view(np.ndarray)
+    view.flags.writeable = False
+    return view
+
+
+def is_plain(task: TrainingTask) -> bool:
+    """Whether every choice of a task has a compiled form."""
+    from .codes import LOSS_CODES, OPTIMIZER_CODES, SCORE_CODES
+
+    return (
+        task.device == "cpu"
+        and task.callback_view is None
+        and isinstance(task.optimizer.family, str)
+        and task.optimizer.family in OPTIMIZER_CODES
+        and task.loss in LOSS_CODES
+        and task.score in SCORE_CODES
+        and set(task.activations) <= set(ACTIVATION_CODES)
+        and all(isinstance(rows.X, np.ndarray) for rows in (task.train, task.validation) if rows)
+    )

@@ -1,0 +1,131 @@
+"""How functions are compiled, and where what comes of it is kept.
+
+A `Loop` is called from Python and kept on disk; ``compiled`` functions and ``part``s are what loops
+are made of, and are kept inside them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numba
+
+# What the arithmetic may be changed to: sums in another order, products and sums as one operation.
+# NaN and infinity keep their meaning.
+_FASTMATH = {"contract", "reassoc", "nsz", "arcp"}
+
+_OPTIONS: dict[str, Any] = {
+    "nogil": True,
+    "error_model": "numpy",
+    "fastmath": _FASTMATH,
+    "no_cfunc_wrapper": True,
+    "_nrt": False,  # no memory is allocated
+}
+
+
+def compiled(function: Callable[..., Any]) -> Any:
+    """A function that loops call."""
+    return numba.njit(**_OPTIONS)(function)
+
+
+def part(function: Callable[..., Any]) -> Any:
+    """A part of loops: its code is put into each that calls it.
+
+    A function that is called is compiled alone, and once more with each caller; parts are
+    compiled with their callers only. Large ones that are called from one or two places are parts.
+    """
+    return numba.njit(inline="always", **_OPTIONS)(function)
+
+
+class Loop:
+    """A compiled function that Python calls, without the interpreter's lock.
+
+    It is compiled once for each dtype and machine, when it is first called, and kept in
+    `cache_folder`. Where that is impossible it is compiled once a process.
+    """
+
+    def __init__(self, function: Callable[..., Any]):
+        self.function = function
+        self._of_dtype: dict[str, Any] = {}
+        self._first = threading.Lock()
+
+    def __call__(self, dtype: str, *arguments: Any) -> Any:
+        """Call it; ``dtype`` is that of the network's arrays among the arguments."""
+        if dtype in self._of_dtype:
+            return self._of_dtype[dtype](*arguments)
+        with self._first:
+            dispatcher, folder = self._dispatcher(dtype)
+            try:
+                result = dispatcher(*arguments)
+            except Exception:
+                # Loops raise nothing: it is what is on disk that cannot be read or written.
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir(parents=True, exist_ok=True)
+                result = dispatcher(*arguments)
+            self._of_dtype[dtype] = dispatcher
+        return result
+
+    def _dispatcher(self, dtype: str) -> tuple[Any, Path]:
+        # A folder for each dtype: two processes that write one index at a time may each name
+        # their own code as the other's.
+        folder = cache_folder() / dtype
+        with _numba_keeps_in(folder):
+            return numba.njit(cache=True, **_OPTIONS)(self.function), folder
+
+
+_decorating = threading.Lock()
+
+
+@contextmanager
+def _numba_keeps_in(folder: Path) -> Iterator[None]:
+    """Within it, functions that are decorated are kept in a folder."""
+    with _decorating:
+        settings: Any = numba.config
+        before, settings.CACHE_DIR = settings.CACHE_DIR, str(folder)
+        try:
+            yield
+        finally:
+            settings.CACHE_DIR = before
+
+
+@cache
+def cache_folder() -> Path:
+    """Where compiled loops are kept: in a folder that has the name of what they are made of.
+
+    In ``SKMLP_CACHE_DIR``, or else in the user's folder for such things; where nothing can be
+    written there, in a folder of this process for temporary files.
+    """
+    given = os.environ.get("SKMLP_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME")
+    try:
+        base = Path(given) if given else Path.home() / ".cache"
+        folder = base / "skmlp" / _fingerprint()
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b"0")
+        return folder
+    except (OSError, RuntimeError):  # no home
+        return Path(_temporary_folder().name)
+
+
+@cache
+def _temporary_folder() -> tempfile.TemporaryDirectory:
+    """It is removed when the process ends."""
+    return tempfile.TemporaryDirectory(prefix="skmlp-", ignore_cleanup_errors=True)
+
+
+@cache
+def _fingerprint() -> str:
+    """Of all sources of the loops, and of numba: what another version has made is not found."""
+    digest = hashlib.sha256(numba.__version__.encode())
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:16]

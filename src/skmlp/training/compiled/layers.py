@@ -1,0 +1,199 @@
+"""Layers in compiled form: products, activations and their derivatives, dropout.
+
+Shapes: B rows; a layer leads from p units to m.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .blas import times, times_transposed, transposed_times
+from .codes import (
+    BIASES_AT,
+    CODE,
+    ELU,
+    GELU,
+    IDENTITY,
+    IS_SAVED,
+    LEAKY_RELU,
+    LEVELS_AT,
+    LOGISTIC,
+    MISH,
+    RELU,
+    SELU,
+    SILU,
+    SOFTPLUS,
+    TANH,
+    THRESHOLD,
+    UNITS_AT,
+    WEIGHTS_AT,
+    WIDTH,
+)
+from .compiling import compiled, part
+
+# Klambauer et al. (2017), arXiv:1706.02515: the fixed point is mean 0 and variance 1.
+_SELU_SCALE = 1.0507009873554804934193349852946
+_SELU_ALPHA = _SELU_SCALE * 1.6732632423543772848170429916717
+_LEVELS = 1 << 16
+
+
+@compiled
+def copy(n, source, target, at):
+    for i in range(at, at + n):
+        target[i] = source[i]
+
+
+@compiled
+def softplus(v):
+    """log(1 + exp(v)), exact at every v."""
+    return max(v, type(v)(0)) + math.log1p(math.exp(-abs(v)))
+
+
+@compiled
+def activate(code, slope, n, z, h, at):
+    """h = f(z) for n values from ``at`` on; z and h may be the same array."""
+    zero, one, half = z.dtype.type(0), z.dtype.type(1), z.dtype.type(0.5)
+    if code == RELU:
+        for i in range(at, at + n):
+            h[i] = zero if z[i] <= zero else z[i]  # NaN stays NaN
+    elif code == IDENTITY:
+        copy(n, z, h, at)
+    elif code == LOGISTIC:
+        for i in range(at, at + n):
+            h[i] = one / (one + math.exp(-z[i]))
+    elif code == TANH:
+        for i in range(at, at + n):
+            h[i] = math.tanh(z[i])
+    elif code == LEAKY_RELU:
+        below = z.dtype.type(slope)
+        for i in range(at, at + n):
+            h[i] = z[i] * below if z[i] <= zero else z[i]
+    elif code == ELU:
+        for i in range(at, at + n):
+            h[i] = math.expm1(z[i]) if z[i] <= zero else z[i]
+    elif code == SELU:
+        scale, alpha = z.dtype.type(_SELU_SCALE), z.dtype.type(_SELU_ALPHA)
+        for i in range(at, at + n):
+            h[i] = alpha * math.expm1(z[i]) if z[i] <= zero else scale * z[i]
+    elif code == GELU:
+        root = z.dtype.type(math.sqrt(0.5))
+        for i in range(at, at + n):
+            h[i] = z[i] * half * (one + math.erf(z[i] * root))
+    elif code == SILU:
+        for i in range(at, at + n):
+            h[i] = z[i] / (one + math.exp(-z[i]))
+    elif code == MISH:
+        for i in range(at, at + n):
+            h[i] = z[i] * math.tanh(softplus(z[i]))
+    elif code == SOFTPLUS:
+        for i in range(at, at + n):
+            h[i] = softplus(z[i])
+
+
+@compiled
+def activate_backward(code, slope, n, saved, d, at):
+    """d *= f'(z) for n values from ``at`` on; ``saved`` is z or f(z), see `NEEDS_INPUT`."""
+    zero, one, half = d.dtype.type(0), d.dtype.type(1), d.dtype.type(0.5)
+    if code == RELU:
+        for i in range(at, at + n):
+            d[i] = zero if saved[i] <= zero else d[i]
+    elif code == LOGISTIC:
+        for i in range(at, at + n):
+            d[i] *= saved[i] * (one - saved[i])
+    elif code == TANH:
+        for i in range(at, at + n):
+            d[i] *= one - saved[i] * saved[i]
+    elif code == LEAKY_RELU:
+        below = d.dtype.type(slope)
+        for i in range(at, at + n):
+            d[i] = d[i] * below if saved[i] <= zero else d[i]
+    elif code == ELU:
+        for i in range(at, at + n):
+            d[i] = d[i] * (saved[i] + one) if saved[i] <= zero else d[i]
+    elif code == SELU:
+        scale, alpha = d.dtype.type(_SELU_SCALE), d.dtype.type(_SELU_ALPHA)
+        for i in range(at, at + n):
+            d[i] *= saved[i] + alpha if saved[i] <= zero else scale
+    elif code == GELU:
+        root, top = d.dtype.type(math.sqrt(0.5)), d.dtype.type(1 / math.sqrt(2 * math.pi))
+        for i in range(at, at + n):
+            v = saved[i]
+            share = half * (one + math.erf(v * root))
+            d[i] *= share + v * top * math.exp(-half * v * v)
+    elif code == SILU:
+        for i in range(at, at + n):
+            s = one / (one + math.exp(-saved[i]))
+            d[i] *= s * (one + saved[i] * (one - s))
+    elif code == MISH:
+        for i in range(at, at + n):
+            t = math.tanh(softplus(saved[i]))
+            d[i] *= t + saved[i] * (one - t * t) / (one + math.exp(-saved[i]))
+    elif code == SOFTPLUS:
+        for i in range(at, at + n):
+            d[i] *= -math.expm1(-saved[i])
+
+
+@compiled
+def drop(n, values, at, levels, first, threshold):
+    """Inverted dropout of n values: times 0 or 1/(1 - p), by 16 random bits each."""
+    # rounded to float32 in every dtype, as the masks of the other executor are
+    scale = values.dtype.type(np.float32(_LEVELS / (_LEVELS - threshold)))
+    zero = values.dtype.type(0)
+    for i in range(n):
+        values[at + i] *= scale if levels[first + i] >= threshold else zero
+
+
+@part
+def forward(gemm, layers, slope, flat, units, saved, B, levels, step, batch):
+    """Values of all layers' units for B rows, those of the input being there; the last: logits.
+
+    ``step`` chooses the dropout levels; below zero nothing is dropped.
+    """
+    last = layers.shape[0] - 1
+    for layer in range(1, last + 1):
+        p, m, at = layers[layer - 1, WIDTH], layers[layer, WIDTH], layers[layer, UNITS_AT]
+        w_at, b_at = layers[layer, WEIGHTS_AT], layers[layer, BIASES_AT]
+        times(gemm, B, p, m, units, layers[layer - 1, UNITS_AT], flat, w_at, units, at)
+        for i in range(B):
+            for j in range(m):
+                units[at + i * m + j] += flat[b_at + j]
+        if layer < last:
+            code, threshold = layers[layer, CODE], layers[layer, THRESHOLD]
+            if code in (GELU, SILU, MISH):
+                copy(B * m, units, saved, at)
+                activate(code, slope, B * m, saved, units, at)
+            else:
+                activate(code, slope, B * m, units, units, at)
+                if layers[layer, IS_SAVED]:
+                    copy(B * m, units, saved, at)
+            if step >= 0 and threshold:
+                first = layers[layer, LEVELS_AT] + step * batch * m
+                drop(B * m, units, at, levels, first, threshold)
+
+
+@part
+def backward(gemm, layers, slope, flat, gradient, units, saved, deltas, B, levels, step, batch):
+    """Gradients of all parameters, from the logits' in the last layer's part of ``deltas``."""
+    for layer in range(layers.shape[0] - 1, 0, -1):
+        p, m, at = layers[layer - 1, WIDTH], layers[layer, WIDTH], layers[layer, UNITS_AT]
+        w_at, b_at, a_at = (
+            layers[layer, WEIGHTS_AT],
+            layers[layer, BIASES_AT],
+            layers[layer - 1, UNITS_AT],
+        )
+        transposed_times(gemm, B, p, m, units, a_at, deltas, at, gradient, w_at)
+        for j in range(m):
+            gradient[b_at + j] = deltas[at + j]
+        for i in range(1, B):
+            for j in range(m):
+                gradient[b_at + j] += deltas[at + i * m + j]
+        if layer > 1:
+            below = layer - 1
+            times_transposed(gemm, B, p, m, deltas, at, flat, w_at, deltas, a_at)
+            if step >= 0 and layers[below, THRESHOLD]:
+                first = layers[below, LEVELS_AT] + step * batch * p
+                drop(B * p, deltas, a_at, levels, first, layers[below, THRESHOLD])
+            kept = saved if layers[below, IS_SAVED] else units
+            activate_backward(layers[below, CODE], slope, B * p, kept, deltas, a_at)

@@ -1,0 +1,186 @@
+"""One plain network in training by compiled loops."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..._task import Checkpoint, RandomStates, TrainingResult, TrainingTask
+from ..batches import RowOrder
+from ..draws import Levels
+from ..flops import flops_per_step
+from ..progress import DivergenceError, Progress, check_finite
+from ..stack import Outcome, finished, random_streams, starting_weights
+from ..weights import check_penalty
+from .arrays import Parameters, Workspace, fixed, layer_table, set_levels
+from .blas import gemm_address
+from .checkpoints import read_state, state_of
+from .codes import LOSS_CODES, OPTIMIZER_CODES, RATE
+from .numbers import numbers_of
+from .steps import take_steps
+from .validation import Validation
+
+# Operations of one compiled call: an interrupt is heard between two calls, some 0.1 s apart.
+_FLOPS_PER_CALL = 2e9
+
+
+class CompiledNetwork:
+    """A plain task's network, its order of rows, its random streams and its history.
+
+    Parameters
+    ----------
+    task : TrainingTask
+        For which `is_plain` holds.
+    """
+
+    def __init__(self, task: TrainingTask):
+        self.task = task
+        initial_rng, order_rng, dropout_rng = random_streams(task)
+        sizes, rows = task.layer_sizes, task.train
+        self.parameters = Parameters(sizes, task.dtype)
+        self.parameters.set(*starting_weights(task, initial_rng))
+        self.order = RowOrder(len(rows), task.batch_size, task.shuffle, order_rng)
+        self.levels = Levels(task.dropout, sizes[1:-1], task.batch_size, dropout_rng)
+        self.progress = Progress(task, **task.history)
+        self.validation = None if task.validation is None else Validation(task)
+        self.X, self.targets = fixed(rows.X, task.dtype), fixed(rows.targets, task.dtype)
+        self.weights = fixed(np.empty(0) if rows.weights is None else rows.weights, "float64")
+        self.table = layer_table(sizes, task.activations, task.batch_size, self.levels.thresholds)
+        self.space = Workspace(sizes, task.batch_size, task.dtype)
+        self.gradient = np.empty_like(self.parameters.flat)
+        self.state = np.zeros((2, self.gradient.size), task.dtype)
+        self.numbers = numbers_of(task)
+        self._most_steps = max(1, int(_FLOPS_PER_CALL // max(1, flops_per_step(task))))
+        if task.resume is not None:
+            self._resume(task.resume)
+
+    @property
+    def rate(self) -> float:
+        return float(self.numbers[RATE])
+
+    def run_epoch(self) -> None:
+        """One epoch, its validation, and what follows from them.
+
+        Raises
+        ------
+        DivergenceError
+        """
+        self._check_penalty()
+        loss = 0.0
+        while self.order.steps_left:
+            loss += self._some_steps()
+        progress, loss = self.progress, loss / self.order.n_rows
+        check_finite(loss, progress.n_iter + 1, self.rate)
+        if self.validation is not None:
+            self._validate()
+        self._set_rate(progress.end_epoch(loss, self.rate))
+        if progress.stopping_reason is None:
+            self.order.start_epoch()
+
+    def result(self) -> TrainingResult:
+        """The network as it is, or with its best weights.
+
+        Raises
+        ------
+        DivergenceError
+        """
+        best = self.progress.best_weights
+        if best is not None:
+            self.parameters.flat[:] = best
+        coefs, intercepts = self.parameters.copies(self.parameters.flat)
+        checkpoint = self._checkpoint() if self.task.keep_checkpoint else None
+        return finished(self.progress, coefs, intercepts, self.rate, checkpoint)
+
+    def _some_steps(self) -> float:
+        n_steps = min(self.order.steps_left, self._most_steps)
+        if self.levels.active:
+            n_steps = min(n_steps, self.levels.steps_left)
+            set_levels(self.table, self.levels.begins())
+        task, order = self.task, self.order
+        loss = take_steps(
+            task.dtype,
+            gemm_address(task.dtype),
+            self.X,
+            self.targets,
+            self.weights,
+            fixed(order.rows, "int64"),
+            order.position * task.batch_size,
+            n_steps,
+            task.batch_size,
+            LOSS_CODES[task.loss],
+            self.table,
+            self.parameters.n_weights,
+            OPTIMIZER_CODES[task.optimizer.family],
+            self.numbers,
+            fixed(self.levels.drawn, "uint16"),
+            self.parameters.flat,
+            self.gradient,
+            self.state,
+            self.space.units,
+            self.space.saved,
+            self.space.deltas,
+        )
+        order.position += n_steps
+        if self.levels.active:
+            self.levels.step += n_steps
+        return loss
+
+    def _check_penalty(self) -> None:
+        """Raise if the penalty of a batch of tiny sample weights is no number of the dtype."""
+        if self.task.train.weights is not None and self.task.alpha:
+            begins = np.arange(0, self.order.n_rows, self.task.batch_size)
+            sums = np.add.reduceat(self.task.train.weights[self.order.rows], begins)
+            check_penalty(self.task.alpha, float(sums.min()), self.task.dtype)
+
+    def _validate(self) -> None:
+        assert self.validation is not None
+        loss, score = self.validation(self.parameters.flat)
+        epoch = self.progress.n_iter + 1
+        check_finite(loss, epoch, self.rate, what="validation loss")
+        check_finite(score, epoch, self.rate, what="validation score")
+        if self.progress.validate(loss, score):
+            self.progress.best_weights = self.parameters.flat.copy()
+
+    def _set_rate(self, rate: float, *, rescale: bool = True) -> None:
+        """A new rate. The sum of gradients times rates, as scikit-learn's SGD has it, goes on."""
+        old = self.rate
+        if rescale and rate != old and self.task.optimizer.family == "sgd" and rate:
+            factor = old / rate
+            if np.isfinite(factor):
+                self.state[0] *= factor
+        self.numbers[RATE] = rate
+
+    # Going on after a pause
+
+    def _checkpoint(self) -> Checkpoint:
+        task = self.task
+        return Checkpoint(
+            family=task.optimizer.family,
+            optimizer=state_of(task.optimizer, self.parameters, self.state, self.numbers),
+            learning_rate_init=task.learning_rate_init,
+            learning_rate=self.rate,
+            random=RandomStates(self.order.rng.bit_generator.state, *self.levels.position()),
+        )
+
+    def _resume(self, checkpoint: Checkpoint) -> None:
+        task = self.task
+        if task.optimizer.family == checkpoint.family:
+            blocks = checkpoint.optimizer
+            read_state(task.optimizer, blocks, self.parameters, self.state, self.numbers)
+        if task.learning_rate_init == checkpoint.learning_rate_init:
+            self._set_rate(checkpoint.learning_rate, rescale=False)
+        self.levels.go_to(checkpoint.random.dropout_steps)
+
+
+def train_network(task: TrainingTask, run: Any) -> Outcome:
+    """Train one plain network, unless ``run.stop`` is set meanwhile."""
+    network = CompiledNetwork(task)
+    try:
+        while network.progress.stopping_reason is None and not run.stop.is_set():
+            network.run_epoch()
+            if run.bar is not None:
+                run.bar.note(network.progress)
+        return network.result()
+    except DivergenceError as error:
+        return error

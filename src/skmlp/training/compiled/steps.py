@@ -1,0 +1,89 @@
+"""Steps, evaluations and predictions of one network in compiled form.
+
+``gemm`` is BLAS's product for the dtype, ``layers`` the table of `codes`.
+"""
+
+from __future__ import annotations
+
+from .codes import L1, L2, SLOPE, UNITS_AT, WIDTH
+from .compiling import Loop
+from .layers import backward, forward
+from .losses import batch_loss
+from .updates import clip, penalize, update
+
+
+@Loop
+def take_steps(
+    gemm, X, T, weights, order, begin, n_steps, batch, loss_code, layers, n_weights, optimizer,
+    numbers, levels, flat, gradient, state, units, saved, deltas,
+):  # fmt: skip
+    """Take steps over rows; return the sum of batch rows times the batch's mean loss.
+
+    Parameters
+    ----------
+    X, T : ndarray of shape (n, d) and (n, m)
+    weights : ndarray of float64 of shape (n,), or (0,) for equal ones
+    order : ndarray of int of shape (n,)
+        Rows of the epoch; ``begin`` is the place of the first step's first.
+    loss_code, optimizer : int
+        Codes.
+    levels : ndarray of uint16
+        Random levels of dropout, of these steps.
+    """
+    total, slope, d = 0.0, numbers[SLOPE], X.shape[1]
+    last = layers.shape[0] - 1
+    m, at = layers[last, WIDTH], layers[last, UNITS_AT]
+    for step in range(n_steps):
+        first = begin + step * batch
+        B = min(batch, order.size - first)
+        weight, penalty = 0.0, 0.0
+        for i in range(B):
+            row = order[first + i]
+            for j in range(d):
+                units[i * d + j] = X[row, j]
+            weight += weights[row] if weights.size else 1.0
+        forward(gemm, layers, slope, flat, units, saved, B, levels, step, batch)
+        loss = batch_loss(loss_code, B, m, units, at, T, order, first, weights, weight, deltas)
+        backward(gemm, layers, slope, flat, gradient, units, saved, deltas, B, levels, step, batch)
+        if numbers[L1] or numbers[L2]:
+            l1, l2 = numbers[L1] / weight, numbers[L2] / weight
+            penalty = penalize(flat, gradient, n_weights, l1, l2)
+        clip(gradient, numbers)
+        update(optimizer, flat, gradient, state, n_weights, numbers)
+        total += B * (loss / weight + penalty)
+    return total
+
+
+@Loop
+def predict(gemm, X, begin, B, layers, slope, flat, units, saved, levels, z):
+    """Logits of B rows of X from ``begin`` on, into as many rows of the flat z."""
+    last, d = layers.shape[0] - 1, X.shape[1]
+    m, at = layers[last, WIDTH], layers[last, UNITS_AT]
+    for i in range(B):
+        for j in range(d):
+            units[i * d + j] = X[begin + i, j]
+    forward(gemm, layers, slope, flat, units, saved, B, levels, -1, B)
+    for i in range(B * m):
+        z[begin * m + i] = units[at + i]
+
+
+@Loop
+def loss_and_gradient(
+    gemm, X, T, order, weights, weight, begin, B, loss_code, layers, slope, flat, total, gradient,
+    units, saved, deltas, levels,
+):  # fmt: skip
+    """Add the part of B rows in the mean loss's gradient to ``total``; return that of the loss.
+
+    ``order`` is 0, 1, …; ``weight`` is the sum of all rows' weights.
+    """
+    last, d = layers.shape[0] - 1, X.shape[1]
+    m, at = layers[last, WIDTH], layers[last, UNITS_AT]
+    for i in range(B):
+        for j in range(d):
+            units[i * d + j] = X[begin + i, j]
+    forward(gemm, layers, slope, flat, units, saved, B, levels, -1, B)
+    loss = batch_loss(loss_code, B, m, units, at, T, order, begin, weights, weight, deltas)
+    backward(gemm, layers, slope, flat, gradient, units, saved, deltas, B, levels, -1, B)
+    for i in range(flat.size):
+        total[i] += gradient[i]
+    return loss / weight

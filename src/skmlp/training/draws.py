@@ -1,0 +1,113 @@
+"""Random bits for dropout, drawn by each network's own generator. Nothing here needs torch.
+
+They are drawn for a fixed number of steps at a time, which depends on the network's shape alone: a
+network gets the same ones in a stack as alone, and whatever trains it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+# Entries per draw: enough that a small network draws once an epoch.
+_ENTRIES_PER_DRAW = 1 << 16
+# 16 random bits are compared with the probability, which is so rounded to 1/65536: four entries
+# from one 64-bit draw, against one from a float.
+LEVELS = 1 << 16
+
+
+def steps_per_draw(batch_size: int, widths: Sequence[int]) -> int:
+    """For how many steps of batches each draw is."""
+    return max(1, _ENTRIES_PER_DRAW // max(1, batch_size * sum(widths)))
+
+
+def thresholds(probabilities: Any) -> np.ndarray:
+    """Below which level a unit is dropped."""
+    return np.minimum(np.rint(np.array(probabilities) * LEVELS), LEVELS - 1)
+
+
+def random_levels(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Numbers of 0 to 65535."""
+    n = int(np.prod(shape))
+    words = rng.bit_generator.random_raw(-(-n // 4))
+    return words.view(np.uint16)[:n].reshape(shape)
+
+
+class Levels:
+    """The levels of one network's dropout, layer by layer, and where its stream stands.
+
+    Parameters
+    ----------
+    probabilities : sequence of float
+        Of each hidden layer.
+    widths : sequence of int
+        Of the hidden layers.
+    batch_size : int
+    rng : numpy.random.Generator
+
+    Attributes
+    ----------
+    thresholds : ndarray of int
+        0 for a layer without dropout.
+    drawn : ndarray of uint16
+        The layers' levels, each (steps, batch_size, width), one layer after the other.
+    step : int
+        How many of the drawn steps are used up.
+    """
+
+    def __init__(
+        self,
+        probabilities: Sequence[float],
+        widths: Sequence[int],
+        batch_size: int,
+        rng: np.random.Generator,
+    ):
+        self.thresholds = thresholds(probabilities).astype(np.int64)
+        self.widths, self.batch_size, self.rng = widths, batch_size, rng
+        self.n_steps = steps_per_draw(batch_size, widths)
+        self.drawn = np.empty(0, np.uint16)
+        self.step = self.n_steps
+        self._state = rng.bit_generator.state
+
+    @property
+    def active(self) -> bool:
+        return bool(self.thresholds.any())
+
+    @property
+    def steps_left(self) -> int:
+        """Steps that can be taken now; draws if there are none."""
+        if self.step >= self.n_steps:
+            self._draw()
+        return self.n_steps - self.step
+
+    def begins(self) -> list[int]:
+        """Where each layer's levels of the next step begin."""
+        sizes = [
+            self.batch_size * width if threshold else 0
+            for width, threshold in zip(self.widths, self.thresholds, strict=True)
+        ]
+        starts = np.cumsum([0, *(self.n_steps * size for size in sizes)])
+        return [
+            int(start) + self.step * size for start, size in zip(starts[:-1], sizes, strict=True)
+        ]
+
+    def position(self) -> tuple[Mapping[str, Any], int]:
+        """The generator's state before the last draw, and the steps since."""
+        return self._state, self.step
+
+    def go_to(self, step: int) -> None:
+        """Go on after ``step`` steps of the draw that the generator's state begins."""
+        if step < self.n_steps and self.active:
+            self._draw()
+        self.step = step
+
+    def _draw(self) -> None:
+        self._state = self.rng.bit_generator.state
+        parts = [
+            random_levels(self.rng, (self.n_steps, self.batch_size, width)).ravel()
+            for width, threshold in zip(self.widths, self.thresholds, strict=True)
+            if threshold
+        ]
+        self.drawn, self.step = np.concatenate(parts), 0

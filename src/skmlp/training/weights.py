@@ -1,0 +1,42 @@
+"""Sample weights as arithmetic in float32 and float64 takes them. Nothing here needs torch."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .._task import Rows
+
+
+def validation_weights(rows: Rows) -> np.ndarray:
+    """Sample weights with the largest between 1/2 and 1, so that float32 holds them.
+
+    Divided by a power of two, they keep all their digits.
+    """
+    if rows.weights is None:
+        return np.ones(len(rows))
+    return np.ldexp(rows.weights, -np.frexp(rows.weights.max())[1])
+
+
+def check_penalty(strength: float, weight_sum: float, dtype: str) -> None:
+    """Raise if the penalty of a batch of tiny sample weights is no number of the dtype.
+
+    Parameters
+    ----------
+    strength : float
+        alpha.
+    weight_sum : float
+        Of the batch.
+    dtype : str
+
+    Raises
+    ------
+    ValueError
+    """
+    with np.errstate(over="ignore"):
+        if np.float64(strength) / weight_sum <= np.finfo(dtype).max:
+            return
+    raise ValueError(
+        f"alpha divided by a batch's sum of sample weights ({weight_sum:.1e}) is too large for "
+        f"{dtype}: multiply 'sample_weight' by a constant, so that its mean is about 1, or lower "
+        "'alpha'."
+    )
