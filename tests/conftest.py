@@ -17,6 +17,8 @@ import torch
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
 from sklearn.preprocessing import StandardScaler
 
+from skmlp import config
+
 sys.path.insert(0, str(Path(__file__).parent))
 
 # A process started in the background ignores interrupts; the tests of them need Python's handler.
@@ -33,6 +35,13 @@ def globals_untouched():
     assert torch.get_default_dtype() == dtype
     assert torch.equal(torch.get_rng_state(), torch_state)
     assert np.array_equal(np.random.get_state()[1], numpy_state)
+
+
+@pytest.fixture
+def by_torch():
+    """For tests that look into the torch executor: it trains plain networks too."""
+    with config(executor="torch"):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -24,8 +24,10 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skmlp import MLPClassifier, MLPRegressor
+from skmlp import MLPClassifier, MLPRegressor, config
 from skmlp._inputs import fresh_random_state
+from skmlp.training.compiled.network import CompiledNetwork
+from skmlp.training.stack import Stack
 
 
 def data(estimator, n=120):
@@ -328,15 +330,15 @@ def test_converged_training_does_not_warn():
     assert model.stopping_reason_ == "no_improvement"
 
 
-def test_ctrl_c_propagates(monkeypatch):
-    from skmlp.training.stack import Stack
-
+@pytest.mark.parametrize("executor", ["torch", "compiled"])
+def test_ctrl_c_propagates(monkeypatch, executor):
     def interrupted(self):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Stack, "advance", interrupted)
+    monkeypatch.setattr(CompiledNetwork, "run_epoch", interrupted)
     X, y = data(MLPRegressor())
-    with pytest.raises(KeyboardInterrupt):
+    with config(executor=executor), pytest.raises(KeyboardInterrupt):
         small(MLPRegressor).fit(X, y)
 
 

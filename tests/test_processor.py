@@ -19,6 +19,8 @@ from skmlp._processor import (
 from skmlp.network import forward
 from skmlp.training import stack, train
 
+pytestmark = pytest.mark.usefixtures("by_torch")
+
 SMALL = make_task(hidden=(8,))
 LARGE = make_task(hidden=(2000, 2000), rows=random_rows(n=100), batch_size=100, max_iter=1)
 

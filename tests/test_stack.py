@@ -15,6 +15,8 @@ from skmlp.training import optimizers, slices, train
 from skmlp.training.progress import DivergenceError
 from skmlp.training.stack import Stack
 
+pytestmark = pytest.mark.usefixtures("by_torch")
+
 
 @pytest.fixture(autouse=True, params=["directions", "groups"])
 def way_of_different_rates(request, monkeypatch):

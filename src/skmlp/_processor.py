@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import threadpoolctl
 from threadpoolctl import ThreadpoolController
 
 # NumPy probes a dtype's limits once, and must not do so while denormals are flushed.
@@ -69,7 +70,16 @@ class _BlasLimit:
         with self._lock:
             self._inside -= 1
             if self._inside == 0:
+                _let_this_thread_set_limits()
                 self._limiter.restore_original_limits()
+                _let_this_thread_set_limits()
+
+
+def _let_this_thread_set_limits() -> None:
+    """Since 3.7 threadpoolctl ignores limits of other threads than the one that set the first."""
+    clear = getattr(threadpoolctl.OpenBLASController, "clear_controlling_thread", None)
+    if clear is not None:
+        clear(force=True)
 
 
 _blas_limit = _BlasLimit()
