@@ -203,6 +203,11 @@ class Comparison:
             for name, row in self.table.iterrows()
             if row.unconverged
         ]
+        notes += [
+            f"{one.name}: no probabilities, because predict_proba failed ({why})."
+            for one in self.plan.contestants
+            if (why := self._no_probabilities(one.name))
+        ]
         failed = self.tuning[self.tuning["error"] != ""]
         notes += [
             f"{name}: {_settings_words(some)} could not be fitted on {some['fold'].nunique()} of "
@@ -210,6 +215,11 @@ class Comparison:
             for name, some in failed.groupby("contestant", sort=False)
         ]
         return notes
+
+    def _no_probabilities(self, contestant: str) -> str | None:
+        """Why there are none on the first fold that should have them."""
+        found = [one.no_probabilities for one in self._finished if one.contestant == contestant]
+        return next(filter(None, found), None)
 
     def _not_compared(self) -> list[str]:
         """Why there is no difference, p-value or probability where there might be one."""
