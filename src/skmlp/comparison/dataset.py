@@ -72,6 +72,13 @@ class Dataset:
         return np.searchsorted(np.array(self.classes), self.y)
 
     @property
+    def or_regression(self) -> str:
+        """The way out that errors about classes add where the classes are numbers; else ""."""
+        if not self.classes or np.array(self.classes).dtype.kind not in "iuf":
+            return ""
+        return " If the target is a quantity, use task='regression' (--task regression)."
+
+    @property
     def text_columns(self) -> list[str]:
         """Names of the columns that are not numeric."""
         return list(self.X.select_dtypes(exclude="number").columns)

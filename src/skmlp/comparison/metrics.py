@@ -210,5 +210,6 @@ def _try(name: str, scorer: Callable[..., float], dataset: Dataset) -> bool:
             return kind is ProbableOracle
     raise InputError(
         f"scoring={name!r} cannot score this target"
-        f"{' with sample_weight' if extra else ''}: {failures[-1]}"
+        f"{' with sample_weight' if extra else ''}: {str(failures[-1]).rstrip('.')}."
+        f"{dataset.or_regression}"
     ) from failures[-1]

@@ -22,6 +22,7 @@ from .report import render_report, render_summary, write_report
 from .run import FoldResult
 from .summary import fold_table, summarize, too_sure
 from .text import markdown
+from .writing import replacing
 
 __all__ = ["Comparison"]
 
@@ -292,7 +293,8 @@ class Comparison:
     def to_html(self, path: str | Path | None = None) -> str | None:
         """Write one page with table, notes, figures and settings, or return it without a path.
 
-        It needs no other file and no network. The learning curves by rows are fitted for it.
+        It needs no other file and no network. The learning curves by rows are fitted for it. A
+        figure that cannot be drawn leaves the reason in its place.
         """
         if path is None:
             return render_report([self])
@@ -303,8 +305,12 @@ class Comparison:
         return render_summary(self)
 
     def to_csv(self, path: str | Path | None = None) -> str | None:
-        """Write `table` as CSV, or return it as text without a path."""
-        return self.table.to_csv(path)
+        """Write `table` as CSV, as a whole or not at all, or return it as text without a path."""
+        if path is None:
+            return self.table.to_csv()
+        with replacing(Path(path)) as draft:
+            self.table.to_csv(draft)
+        return None
 
     def __repr__(self) -> str:
         state = "partial " if self.partial else ""
