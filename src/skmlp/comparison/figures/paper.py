@@ -8,14 +8,20 @@ from contextlib import contextmanager
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 __all__ = ["Paper"]
 
 
 class Paper(Figure):
-    """A figure without a warning for each letter of a name that no font has; it draws a box."""
+    """A figure that shows any name: dollars are no formula, and letters without a glyph are boxes.
+
+    matplotlib fails on half a formula, and warns of each such letter.
+    """
 
     def draw(self, renderer: Any) -> None:
+        for text in self.findobj(Text):
+            text.set_parse_math(False)
         with _without_glyph_warnings():
             super().draw(renderer)
 
