@@ -1,4 +1,4 @@
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, astuple
 
 import numpy as np
 import pytest
@@ -109,6 +109,21 @@ def test_certainty_does_not_depend_on_the_unit_of_a_score(size):
     varied = compare_scores(shifted + 1e-11 * size * np.arange(5), second, 0.5, 0.01 * size)
     assert 0 < varied.p_value < 1e-20
     assert 1e8 < varied.t < 1e12
+
+
+def test_noise_of_the_last_digits_is_no_variance():
+    second = np.array([0.9, 0.8, 0.3, 0.7, 0.1])
+    noise = np.array([1, -2, 0, 2, -1]) * 1e-14
+    assert compare_scores(second + 0.1 + noise, second, 0.5, 0.01).t == np.inf
+    # one of the two may be nothing but zeros: the digits are those of the other
+    found = compare_scores(np.zeros(3), [0.1 + 0.2, 0.3, 0.3], 0.5, 0.01)
+    assert (found.t, found.p_value, found.worse) == (-np.inf, 0, 1)
+
+
+def test_differences_are_plain_numbers_of_python():
+    for first in ([0.9, 0.8], [0.8, 0.9], [0.5, 0.6], [0.5]):
+        found = compare_scores(np.array(first), np.array([0.5, 0.6])[: len(first)], 0.5, 0.01)
+        assert {type(value) for value in astuple(found)} == {float}
 
 
 def test_differences_of_exactly_the_region_are_practically_equal():
