@@ -84,3 +84,22 @@ def plan_of(dataset, *contestants, **options):
     """A plan with 3 folds and 2 inner folds, the rows as they are."""
     settings = {"cv": 3, "inner_cv": 2, "preprocessing": "passthrough", "random_state": 0}
     return make_plan(dataset, list(contestants), **{**settings, **options})
+
+
+class InPlace(NearestMean):
+    """Overwrites rows, targets and weights that it is given, after it has read them."""
+
+    def fit(self, X, y, sample_weight=None):
+        super().fit(X.copy(), y.copy())
+        X[:], y[:] = -7, y[0]
+        if sample_weight is not None:
+            sample_weight[:] = 0
+        return self
+
+    def predict(self, X):
+        found = super().predict(X.copy())
+        X[:] = -7
+        return found
+
+    def predict_proba(self, X):
+        return (self.predict(X)[:, None] == self.classes_).astype(float)

@@ -1,4 +1,5 @@
 import importlib
+import os
 import re
 import subprocess
 import sys
@@ -11,6 +12,10 @@ from comparison_helpers import NEIGHBOURS, TREE, Failing, NearestMean
 from skmlp.__main__ import main
 from skmlp._version import __version__
 from skmlp.comparison import Contestant, MissingExtraError, command, plan
+
+needs_full_device = pytest.mark.skipif(
+    not os.path.exists("/dev/full"), reason="no device that is always full"
+)
 
 
 class Interrupting(NearestMean):
@@ -136,6 +141,115 @@ def test_an_interrupt_before_anything_is_finished_says_so(contestants, capsys):
     assert "Interrupted before anything was finished" in shown.err
 
 
+@needs_full_device
+def test_a_csv_that_cannot_be_written_is_a_line_and_the_report_is_there(
+    contestants, tmp_path, capsys
+):
+    report = tmp_path / "report.html"
+    assert compare("circles", "--csv", "/dev/full", "--report", report) == 1
+    shown = capsys.readouterr()
+    assert "Cannot write '/dev/full' (No space left on device)" in shown.err
+    assert "Traceback" not in shown.err
+    assert shown.out.rstrip().endswith(f"Wrote {report}")
+    assert report.read_text(encoding="utf-8").rstrip().endswith("</html>")
+
+
+def test_a_report_that_fails_is_a_line_and_the_csv_is_there(
+    contestants, tmp_path, capsys, monkeypatch
+):
+    def fail(*arguments):
+        raise RuntimeError("no ink\nat all")
+
+    monkeypatch.setattr("skmlp.comparison.report.render_report", fail)
+    table, report = tmp_path / "table.csv", tmp_path / "report.html"
+    assert compare("circles", "--csv", table, "--report", report) == 1
+    shown = capsys.readouterr()
+    lines = [line for line in shown.err.splitlines() if not line.startswith("[")]
+    why = "(RuntimeError: no ink): nothing is left there."
+    assert lines == [f"skmlp compare: Cannot write {str(report)!r} {why}"]
+    assert len(pd.read_csv(table)) == 2
+    assert list(tmp_path.iterdir()) == [table]
+
+
+@needs_full_device
+def test_tables_that_cannot_be_printed_do_not_take_the_files_with_them(tmp_path):
+    code = (
+        "import sys; from sklearn.dummy import DummyClassifier; "
+        "from skmlp.comparison import Contestant, plan; "
+        "plan.default_contestants = lambda *a, **k: [Contestant('one', DummyClassifier())]; "
+        "from skmlp.__main__ import main; "
+        "sys.exit(main(['compare', 'iris', '--folds', '3', '--csv', sys.argv[1]]))"
+    )
+    words = [sys.executable, "-c", code, str(tmp_path / "table.csv")]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("[")]
+    assert lines == [
+        "skmlp compare: Cannot print the tables (No space left on device): the files are written."
+    ]
+    assert len(pd.read_csv(tmp_path / "table.csv")) == 1
+
+
+@pytest.mark.parametrize("option", ["--report", "--csv"])
+@pytest.mark.parametrize(
+    "trouble", [PermissionError(13, "Permission denied"), OSError(28, "No room")]
+)
+def test_a_file_that_cannot_be_written_is_found_before_the_run(
+    contestants, tmp_path, capsys, monkeypatch, option, trouble
+):
+    def refuse(**others):
+        raise trouble
+
+    monkeypatch.setattr("skmlp.comparison.writing.TemporaryDirectory", refuse)
+    monkeypatch.setattr(command, "compare_plan", lambda *others: pytest.fail("it has begun to run"))
+    path = tmp_path / "out.html"
+    assert compare("circles", option, path) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"skmlp compare: Cannot write to {str(path)!r} ({trouble.strerror})")
+    assert option in line
+
+
+def test_files_that_would_overwrite_each_other_or_the_data_are_refused(
+    contestants, pets, tmp_path, capsys
+):
+    before = pets.read_bytes()
+    one, same = tmp_path / "one.html", tmp_path / "." / "folder" / ".." / "one.html"
+    (tmp_path / "folder").mkdir()
+    assert compare("circles", "--report", one, "--csv", same) == 2
+    assert "--csv would overwrite" in (line := capsys.readouterr().err)
+    assert "which is --report" in line
+    for option in ("--report", "--csv"):
+        assert compare(pets, "--target", "kind", option, pets) == 2
+        assert f"{option} would overwrite" in (line := capsys.readouterr().err)
+        assert "which is the data" in line
+    assert pets.read_bytes() == before
+
+
+def test_an_interrupt_while_plans_are_made_is_one_line(contestants, capsys, monkeypatch):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    for name in ("load_dataset", "make_plan", "import_extra"):
+        with monkeypatch.context() as patch:
+            patch.setattr(command, name, interrupted)
+            assert compare("circles") == 130
+        shown = capsys.readouterr()
+        assert shown.out == ""
+        assert len(shown.err.splitlines()) == 1
+
+
+def test_classes_that_may_be_quantities_name_the_option(contestants, tmp_path, capsys):
+    """As in the abalone data: 28 numbers of rings, some of them in one row only."""
+    rings = np.r_[np.tile(np.arange(3, 23), 20), 24, 29]
+    table = pd.DataFrame({"length": np.arange(402.0), "rings": rings})
+    table.to_csv(tmp_path / "shells.csv", index=False)
+    assert compare(tmp_path / "shells.csv", "--target", "rings") == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert "Class 24" in line
+    assert "--task regression" in line
+
+
 BAD_INPUT = {
     "unknown set": (["roses"], "'roses'.*circles, moons"),
     "missing file": (["nowhere.csv", "--target", "t"], r"nowhere\.csv"),
@@ -152,6 +266,9 @@ BAD_INPUT = {
     "no jobs": (["circles", "--n-jobs", "0"], "n_jobs=0"),
     "scoring": (["circles", "--scoring", "speed"], "'speed'"),
     "no folder": (["circles", "--report", "PETS/r.html"], "Cannot write.*--report"),
+    "bad folder": (["circles", "--csv", "/proc/r.csv"], r"Cannot write to '/proc/r.csv'.*--csv"),
+    "damaged": (["FOLDER/bad.csv.xz", "--target", "t"], r"Cannot read .*bad\.csv\.xz"),
+    "twins": (["FOLDER/twins.csv", "--target", "y"], "two columns named 'y'"),
     "folder": (["circles", "--report", "FOLDER"], "it is a folder.*--report"),
 }
 
@@ -160,6 +277,8 @@ BAD_INPUT = {
 def test_bad_input_is_one_line_and_exit_code_two(contestants, pets, capsys, tmp_path, case):
     words, expected = BAD_INPUT[case]
     (tmp_path / "notes.txt").write_text("x")
+    (tmp_path / "bad.csv.xz").write_text("x")
+    (tmp_path / "twins.csv").write_text("a,y,y\n1,2,2\n")
     places = {"PETS": str(pets), "FOLDER": str(tmp_path)}
     words = [re.sub("PETS|FOLDER", lambda found: places[found.group()], word) for word in words]
     assert main(["compare", *words]) == 2

@@ -45,7 +45,11 @@ BAD = {
     "no dict": (SVC(), DATASET, "expected a dict"),
     "none": ({}, DATASET, "empty"),
     "class": ({"svc": SVC}, DATASET, "'svc' is <class.*not a class"),
-    "regressor": ({"svr": SVR()}, DATASET, "'svr' is no classifier"),
+    "regressor": (
+        {"svr": SVR()},
+        DATASET,
+        r"'svr' is no classifier.*task='regression' \(--task regression\)",
+    ),
     "classifier": ({"svc": SVC()}, NUMBERS, "'svc' is no regressor"),
     "parameter": ({"svc": (SVC(), {"c": [1]})}, DATASET, "'c', which is no parameter of SVC: C,"),
     "grid": ({"svc": (SVC(), {"C": 1})}, DATASET, "grid of 'svc' is none"),

@@ -1,6 +1,10 @@
+from datetime import date
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 import scipy.sparse
 
@@ -134,6 +138,33 @@ BAD = {
     "infinite target": (ROWS, [1, 2, 3, 4, 5, np.inf], {"task": "regression"}, "infinite"),
     "unknown task": (ROWS, LABELS, {"task": "ranking"}, "task='ranking'"),
     "groups": (ROWS, LABELS, {"groups": [1, 2]}, "groups has 2 values"),
+    "missing groups": (
+        ROWS,
+        LABELS,
+        {"groups": [1, 1, np.nan, 2, 2, None]},
+        r"groups is missing in 2 of 6 rows, first in row 2: give",
+    ),
+    "missing groups of text": (ROWS, LABELS, {"groups": ["a", "b", np.nan] * 2}, "missing in 2"),
+    "missing groups of a table": (
+        ROWS,
+        LABELS,
+        {"groups": pd.Series([1, None] * 3, dtype="Int64")},
+        "groups is missing in 3 of 6 rows",
+    ),
+    "groups of several types": (
+        ROWS,
+        LABELS,
+        {"groups": [1, "1", 2, "2", 3, "3"]},
+        r"groups holds values of several types \(int, str\): make all of them text",
+    ),
+    "empty cells between labels": (ROWS, ["a", np.nan, "b"] * 2, {}, "missing in 2 of 6 rows"),
+    "days": (
+        pd.DataFrame({"when": [date(2020, 1, 1 + n) for n in range(6)]}),
+        LABELS,
+        {},
+        "'when'.*dates",
+    ),
+    "huge": (pd.DataFrame({"a": [10**400] + [1] * 5}), LABELS, {}, "'a' holds infinite"),
     "weights": (ROWS, LABELS, {"sample_weight": [1, 1, 1, 1, 1, -2]}, "smallest value is -2"),
     "no weight": (ROWS, LABELS, {"sample_weight": [0] * 6}, "at least one above zero"),
 }
@@ -145,6 +176,61 @@ def test_bad_data_is_named_with_its_trouble(case):
     with pytest.raises(InputError, match=words) as caught:
         make_dataset(X, y, **options)
     assert isinstance(caught.value, ValueError)
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        [Decimal("1.5"), Decimal("2"), None] * 2,
+        [2**70, -(2**70), None] * 2,
+        [1, 2.5, None] * 2,
+        [np.float32(1), np.int8(2), float("nan")] * 2,
+        pd.array([Decimal("1.5"), Decimal("2"), None] * 2, pd.ArrowDtype(pa.decimal128(5, 2))),
+    ],
+)
+def test_numbers_that_stand_as_objects_are_numbers(numbers):
+    frame = pd.DataFrame(
+        {"a": numbers if hasattr(numbers, "dtype") else pd.Series(numbers, dtype=object)}
+    )
+    dataset = make_dataset(frame, LABELS)
+    assert dataset.text_columns == []
+    expected = [np.nan if pd.isna(number) else float(number) for number in numbers]
+    np.testing.assert_array_equal(dataset.X["a"], expected)
+
+
+def test_categories_and_truth_values_with_gaps_are_no_numbers():
+    frame = pd.DataFrame(
+        {
+            "code": pd.Series([1, 2, 3] * 2, dtype="category"),
+            "flag": pd.Series([True, None, False] * 2, dtype=object),
+        }
+    )
+    assert make_dataset(frame, LABELS).text_columns == ["code", "flag"]
+
+
+@pytest.mark.parametrize(
+    ("target", "task", "kind"),
+    [
+        ([Decimal(n) / 4 for n in range(6)], "regression", "f"),
+        ([Decimal(n % 2) for n in range(6)], "classification", "i"),
+        ([n % 2 * 2**70 for n in range(6)], "classification", "f"),
+        (pd.Series(range(6), dtype=object), "classification", "i"),
+        (
+            pd.Series([Decimal(n) / 4 for n in range(6)], dtype=pd.ArrowDtype(pa.decimal128(5, 2))),
+            "regression",
+            "f",
+        ),
+    ],
+)
+def test_a_target_of_numbers_that_stand_as_objects_is_of_numbers(target, task, kind):
+    dataset = make_dataset(ROWS, target)
+    assert (dataset.task, dataset.y.dtype.kind) == (task, kind)
+    assert dataset.y.tolist() == [float(value) for value in target]
+
+
+def test_groups_of_any_type_that_sorts_are_taken():
+    for groups in (list("aabbcc"), [1, 1, 2, 2, 3.5, 3.5], pd.date_range("2020", periods=6)):
+        assert len(np.unique(make_dataset(ROWS, LABELS, groups=groups).groups)) in (3, 6)
 
 
 def test_a_few_numbers_among_categories_are_categories():

@@ -5,8 +5,10 @@ from sklearn.model_selection import (
     GroupKFold,
     KFold,
     LeaveOneGroupOut,
+    LeaveOneOut,
     RepeatedStratifiedKFold,
     ShuffleSplit,
+    StratifiedKFold,
     TimeSeriesSplit,
 )
 
@@ -160,3 +162,32 @@ def test_a_fold_without_any_weight_is_refused():
     dataset = make_dataset(X, y, task="classification", sample_weight=(np.arange(60) < 20) * 1.0)
     with pytest.raises(InputError, match=r"training rows of fold 1 of cv all have sample_weight 0"):
         make_folds(dataset, KFold(3))
+
+
+def numeric_classes(counts):
+    y = np.repeat(np.arange(len(counts)) + 3, counts)
+    return make_dataset(np.arange(len(y))[:, None], y, task="classification", name="made")
+
+
+WORDS = r"task='regression' \(--task regression\)\.$"
+SOME_CLASSES = [20, 20, 1]
+
+
+@pytest.mark.parametrize(
+    "cv",
+    [5, StratifiedKFold(30), [(range(40), range(40, 41))], LeaveOneOut()],
+    ids=["too few rows", "splitter", "pairs", "one row each"],
+)
+def test_errors_about_classes_that_are_numbers_name_regression(cv):
+    with pytest.raises(InputError, match=WORDS):
+        make_folds(numeric_classes(SOME_CLASSES), cv)
+    with pytest.raises(InputError) as caught:
+        make_folds(dataset_of(SOME_CLASSES), cv)
+    assert "regression" not in str(caught.value)
+
+
+def test_errors_about_something_else_do_not_name_regression():
+    for cv in (1, "five", [(range(3), range(2, 5))]):
+        with pytest.raises(InputError) as caught:
+            make_folds(numeric_classes([20, 20]), cv)
+        assert "regression" not in str(caught.value)

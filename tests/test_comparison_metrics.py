@@ -77,6 +77,7 @@ BAD = {
     "unknown": ("speed", TWO, None, "'speed'.*get_scorer_names"),
     "other task": ("r2", WORDS, None, "scoring='r2' cannot score this target"),
     "labels": ("f1", WORDS, None, "scoring='f1'.*pos_label"),
+    "several classes": ("roc_auc", THREE, None, r"multi_class.*task='regression' \(--task"),
     "empty": ([], TWO, None, "empty"),
     "number": (3, TWO, None, "scoring=3"),
     "no weights": (make_scorer(max_error), WEIGHTED, None, "with sample_weight"),

@@ -1,5 +1,6 @@
 import re
 from base64 import b64decode
+from dataclasses import replace
 from html import unescape
 from io import BytesIO
 
@@ -8,10 +9,11 @@ import pytest
 from comparison_helpers import Failing, Mean, plan_of
 from PIL import Image as Picture
 from sklearn.svm import SVC
+from sklearn.tree import DecisionTreeClassifier
 
-from skmlp.comparison import Contestant, compare_plan, load_dataset
+from skmlp.comparison import Contestant, InputError, compare_plan, load_dataset, make_dataset
 from skmlp.comparison.errors import MissingExtraError
-from skmlp.comparison.figures import available, draw
+from skmlp.comparison.figures import FIGURES, available, draw
 from skmlp.comparison.figures.canvas import class_colours
 from skmlp.comparison.report import DPI, image, render_report, write_report
 from skmlp.comparison.text import columns
@@ -125,3 +127,70 @@ def test_marks_in_the_page_have_the_colours_of_their_classes():
         marked = (full == colour).all(axis=2)
         assert marked.sum() > 50
         assert np.abs(page[marked] - colour).max() < 16
+
+
+def test_a_figure_that_fails_leaves_a_note_and_the_page_stands(comparisons, monkeypatch):
+    def fail(comparison, metric):
+        raise ArithmeticError("too <steep>\nand more")
+
+    whole = render_report(comparisons)
+    for name in ("rows", "scores"):
+        kind = FIGURES[name]
+        monkeypatch.setitem(FIGURES, name, replace(kind, draw=fail))
+    page = render_report(comparisons)
+    notes = re.findall(r"This figure could not be drawn \((.*)\)", unescape(page))
+    assert notes == ["ArithmeticError: too <steep>"] * 4
+    assert page.count("<img") == whole.count("<img") - 4
+    assert page.rstrip().endswith("</html>")
+    assert "<steep>" not in page
+    part = comparisons[0]._repr_html_()
+    assert "Scores: this figure could not be drawn (ArithmeticError: too &lt;steep&gt;)" in part
+    for column in columns(comparisons[0]):
+        assert column.text(comparisons[0].table.loc["SVC <rbf>"]) in unescape(part)
+
+
+def test_a_figure_of_which_not_even_the_plane_can_be_had_leaves_a_note(comparisons, monkeypatch):
+    def fail(comparison):
+        raise FloatingPointError("overflow")
+
+    monkeypatch.setattr("skmlp.comparison.figures.table.make_plane", fail)
+    monkeypatch.setattr("skmlp.comparison.figures.boundaries.make_plane", fail)
+    assert "could not be drawn (FloatingPointError: overflow)" in render_report(comparisons)
+    with pytest.raises(FloatingPointError):
+        comparisons[0].plot("boundaries")
+    with pytest.raises(InputError, match=r"no figure kind='epochs'.*has 'scores'"):
+        comparisons[0].plot("epochs")
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("columns", [2, 3])
+def test_rows_of_1e300_lose_no_page(columns):
+    X = np.random.default_rng(0).normal(size=(60, columns))
+    X[::7] = 1e300
+    dataset = make_dataset(X, np.arange(60) % 2, task="classification")
+    contestants = [Contestant("tree", DecisionTreeClassifier()), Contestant("svc", SVC())]
+    page = render_report([compare_plan(plan_of(dataset, *contestants))])
+    assert page.rstrip().endswith("</html>")
+    assert page.count("<img") + page.count("could not be drawn") == 4
+
+
+NAMES = {
+    "hieroglyph and Chinese": ["\U00013080 \u732b", "\u72ac"],
+    "Devanagari and Arabic": ["\u0915\u0941\u0924\u094d\u0924\u093e", "\u0642\u0637\u0629"],
+    "half a formula": ["$a_^$", "more than $5, less than $9"],
+    "characters of control": ["a\tb\x07", "c\nd"],
+}
+
+
+@pytest.mark.parametrize("script", NAMES)
+def test_letters_that_no_font_has_bring_no_warning(script):
+    """Warnings are errors in the tests."""
+    circles, names = load_dataset("circles"), np.array(NAMES[script])
+    dataset = make_dataset(circles.X[:90], names[circles.y[:90]])
+    tree = Contestant(names[0], DecisionTreeClassifier())
+    comparison = compare_plan(plan_of(dataset, tree))
+    page = render_report([comparison])
+    assert "could not be drawn" not in page
+    assert page.count("<img") == len(available(comparison)) == 4
+    for kind in ("scores", "boundaries"):
+        comparison.plot(kind).savefig(BytesIO(), bbox_inches="tight")

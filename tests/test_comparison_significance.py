@@ -1,3 +1,5 @@
+from dataclasses import FrozenInstanceError, astuple
+
 import numpy as np
 import pytest
 from scipy import integrate, stats
@@ -91,11 +93,75 @@ def test_the_same_difference_on_every_fold_is_certain(shift, expected):
     second = np.array([0.9, 0.8, 0.7])
     found = compare_scores(second + shift, second, 0.5, 0.01)
     assert found.p_value == 0
-    assert np.sign(found.t) == np.sign(shift)
+    assert found.mean == pytest.approx(shift)
+    assert found.t == np.sign(shift) * np.inf
     assert (found.worse, found.equal, found.better) == expected
 
 
-@pytest.mark.parametrize("scores", [[], [0.9], [0.9, np.nan]])
+@pytest.mark.parametrize("size", [1e-9, 1.0, 1e9 / 3])
+def test_certainty_does_not_depend_on_the_unit_of_a_score(size):
+    """A difference that varies by rounding alone is certain, one that varies by more is tested."""
+    second = size * np.array([0.9, 0.8, 0.3, 0.7, 0.1])
+    shifted = second + 0.1 * size
+    assert np.ptp(shifted - second) > 0
+    same = compare_scores(shifted, second, 0.5, 0.01 * size)
+    assert (same.p_value, same.t, same.better) == (0, np.inf, 1)
+    varied = compare_scores(shifted + 1e-11 * size * np.arange(5), second, 0.5, 0.01 * size)
+    assert 0 < varied.p_value < 1e-20
+    assert 1e8 < varied.t < 1e12
+
+
+def test_noise_of_the_last_digits_is_no_variance():
+    second = np.array([0.9, 0.8, 0.3, 0.7, 0.1])
+    noise = np.array([1, -2, 0, 2, -1]) * 1e-14
+    assert compare_scores(second + 0.1 + noise, second, 0.5, 0.01).t == np.inf
+    # one of the two may be nothing but zeros: the digits are those of the other
+    found = compare_scores(np.zeros(3), [0.1 + 0.2, 0.3, 0.3], 0.5, 0.01)
+    assert (found.t, found.p_value, found.worse) == (-np.inf, 0, 1)
+
+
+def test_differences_are_plain_numbers_of_python():
+    for first in ([0.9, 0.8], [0.8, 0.9], [0.5, 0.6], [0.5]):
+        found = compare_scores(np.array(first), np.array([0.5, 0.6])[: len(first)], 0.5, 0.01)
+        assert {type(value) for value in astuple(found)} == {float}
+
+
+def test_differences_of_exactly_the_region_are_practically_equal():
+    for shift in (0.25, -0.25):
+        found = compare_scores(np.array([1.0, 2.0, 0.5]) + shift, [1.0, 2.0, 0.5], 0.5, 0.25)
+        assert (found.worse, found.equal, found.better) == (0, 1, 0)
+        assert found.p_value == 0
+
+
+def test_scores_of_nothing_but_zeros_are_equal():
+    found = compare_scores([0.0, 0.0], [0.0, 0.0], 0.5, 0.01)
+    assert (found.mean, found.t, found.p_value) == (0, 0, 1)
+    assert (found.worse, found.equal, found.better) == (0, 1, 0)
+
+
+@pytest.mark.parametrize("second", [[0.5, np.inf], [-np.inf, 0.5], [np.nan, 0.5]])
+def test_a_score_that_is_not_finite_says_nothing(second):
+    for scores in ((second, [0.5, 0.6]), ([0.5, 0.6], second)):
+        found = compare_scores(*scores, 0.5, 0.01)
+        assert np.isnan(
+            [found.mean, found.t, found.p_value, found.worse, found.equal, found.better]
+        ).all()
+
+
+def test_two_folds_are_enough():
+    found = compare_scores([0.9, 0.8], [0.8, 0.5], 1, 0.01)
+    # d = 0.1, 0.3: mean 0.2, variance 0.02; Student's t with one degree of freedom is Cauchy's
+    t = 0.2 / np.sqrt((1 / 2 + 1) * 0.02)
+    assert found.t == pytest.approx(t)
+    assert found.p_value == pytest.approx(1 - 2 * np.arctan(t) / np.pi)
+
+
+def test_a_difference_cannot_be_changed():
+    with pytest.raises(FrozenInstanceError):
+        compare_scores([0.9, 0.8], [0.8, 0.5], 1, 0.01).mean = 0
+
+
+@pytest.mark.parametrize("scores", [[], [0.9]])
 def test_too_few_folds_say_nothing(scores):
     found = compare_scores(scores, np.full(len(scores), 0.5), 0.5, 0.01)
     assert np.isnan([found.mean, found.t, found.p_value, found.equal]).all()
@@ -117,3 +183,15 @@ def test_holm_is_capped_monotone_and_blind_to_nan():
     np.testing.assert_allclose(adjusted, [0.8, np.nan, 0.8, 0.003])
     assert holm([0.7, 0.8]).tolist() == [1.0, 1.0]
     assert holm([]).tolist() == []
+
+
+def test_holm_takes_whole_numbers_and_leaves_what_it_is_given():
+    assert holm([1, 0]).tolist() == [1.0, 0.0]
+    p = np.array([0.03, 0.01])
+    holm(p)
+    assert p.tolist() == [0.03, 0.01]
+
+
+def test_holm_of_a_single_test_changes_nothing():
+    assert holm([0.04]).tolist() == [0.04]
+    np.testing.assert_array_equal(holm([np.nan, 0.04]), [np.nan, 0.04])

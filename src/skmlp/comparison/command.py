@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -21,6 +25,8 @@ from .progress import make_progress
 from .report import write_report
 from .result import Comparison
 from .terminal import print_comparison
+from .tuning import one_line
+from .writing import check_writable, is_special, replacing
 
 __all__ = ["OneLineParser", "add_compare_command"]
 
@@ -94,22 +100,74 @@ def run_compare(arguments: argparse.Namespace) -> int:
     try:
         job = _prepare(arguments)
     except (InputError, MissingExtraError) as error:
-        print(f"skmlp compare: {error}", file=sys.stderr)
+        print(f"skmlp compare: {' '.join(str(error).split())}", file=sys.stderr)
         return EXIT_BAD_INPUT
     comparisons = _collect(job)
     interrupted = len(comparisons) < len(job.plans) or any(one.partial for one in comparisons)
     if interrupted:
         print(PARTIAL if comparisons else NOTHING, file=sys.stderr)
-    console = import_extra("rich.console").Console(highlight=False)
-    for comparison in comparisons:
-        print_comparison(comparison, console)
-    if comparisons:
-        for path in _write(job, comparisons):
-            print(f"Wrote {path}")
+    given = not comparisons or _give(job, comparisons)
     if interrupted:
         return EXIT_INTERRUPTED
     failed = any(result.error for one in comparisons for result in one.results)
-    return EXIT_FAILED if failed else EXIT_DONE
+    return EXIT_FAILED if failed or not given else EXIT_DONE
+
+
+def _give(job: Job, comparisons: list[Comparison]) -> bool:
+    """Print the tables and write the files, whichever of them fail; whether none did."""
+    files = _files(job, comparisons)
+    instead = "the files are written" if files else "--csv and --report would keep them"
+    done = [_tried(lambda: _print_tables(comparisons), "print the tables", instead)]
+    for path, write in files:
+        action = partial(_write, path, write)
+        done.append(_tried(action, f"write {str(path)!r}", "nothing is left there"))
+    return all(done)
+
+
+def _tried(action: Callable[[], None], what: str, instead: str) -> bool:
+    """Whether something was done; if not, why is a line on standard error."""
+    try:
+        action()
+    except SystemExit:  # so rich ends when nobody reads its output
+        reason = "nobody reads them"
+    except Exception as failure:
+        reason = getattr(failure, "strerror", None) or one_line(failure)
+    else:
+        return True
+    print(f"skmlp compare: Cannot {what} ({reason}): {instead}.", file=sys.stderr)
+    return False
+
+
+def _print_tables(comparisons: list[Comparison]) -> None:
+    console = import_extra("rich.console").Console(highlight=False)
+    for comparison in comparisons:
+        print_comparison(comparison, console)
+    sys.stdout.flush()
+
+
+Writer = Callable[[Path], Any]
+
+
+def _files(job: Job, comparisons: list[Comparison]) -> list[tuple[Path, Writer]]:
+    files: list[tuple[Path, Writer]] = []
+    if job.csv:
+        files.append((job.csv, partial(_write_tables, comparisons)))
+    if job.report:
+        command = shlex.join(["skmlp", *sys.argv[1:]])
+        files.append((job.report, partial(write_report, comparisons, command=command)))
+    return files
+
+
+def _write(path: Path, write: Writer) -> None:
+    write(path)
+    with suppress(OSError):  # if nobody reads it, the file is written all the same
+        print(f"Wrote {path}", flush=True)
+
+
+def _write_tables(comparisons: list[Comparison], path: Path) -> None:
+    tables = [one.table.reset_index().assign(data=one.plan.dataset.name) for one in comparisons]
+    with replacing(path) as draft:
+        import_extra("pandas").concat(tables).to_csv(draft, index=False)
 
 
 def _prepare(arguments: argparse.Namespace) -> Job:
@@ -117,10 +175,12 @@ def _prepare(arguments: argparse.Namespace) -> Job:
     for module in ("rich", *(("matplotlib", "jinja2") if arguments.report else ())):
         import_extra(module)
     datasets = [_load(name, arguments) for name in dict.fromkeys(arguments.data)]
+    plans = [_plan(dataset, arguments) for dataset in datasets]
+    taken = {os.path.realpath(name): "the data" for name in arguments.data if Path(name).is_file()}
     return Job(
-        [_plan(dataset, arguments) for dataset in datasets],
-        _writable(arguments.report, "--report"),
-        _writable(arguments.csv, "--csv"),
+        plans,
+        _writable(arguments.report, "--report", taken),
+        _writable(arguments.csv, "--csv", taken),
     )
 
 
@@ -148,15 +208,20 @@ def _plan(dataset: Dataset, arguments: argparse.Namespace) -> Plan:
     )
 
 
-def _writable(name: str | None, option: str) -> Path | None:
-    """A path in a folder that exists from now on."""
+def _writable(name: str | None, option: str, taken: dict[str, str]) -> Path | None:
+    """A path that can be written to, in a folder that exists from now on.
+
+    ``taken`` are the files that it must not overwrite, and what they are.
+    """
     if name is None:
         return None
     path = Path(name)
+    other = taken.setdefault(os.path.realpath(path), option)
+    if other != option and not is_special(path):
+        raise InputError(f"{option} would overwrite {name!r}, which is {other}: choose another.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_dir():
-            raise IsADirectoryError(0, "it is a folder")
+        check_writable(path)
     except OSError as error:
         raise InputError(
             f"Cannot write to {name!r} ({error.strerror}): choose another {option}."
@@ -176,19 +241,3 @@ def _collect(job: Job) -> list[Comparison]:
             if comparisons[-1].partial:
                 break
     return comparisons
-
-
-def _write(job: Job, comparisons: list[Comparison]) -> list[Path]:
-    written = []
-    if job.csv:
-        _all_tables(comparisons).to_csv(job.csv, index=False)
-        written.append(job.csv)
-    if job.report:
-        command = shlex.join(["skmlp", *sys.argv[1:]])
-        written.append(write_report(comparisons, job.report, command))
-    return written
-
-
-def _all_tables(comparisons: list[Comparison]) -> Any:
-    tables = [one.table.reset_index().assign(data=one.plan.dataset.name) for one in comparisons]
-    return import_extra("pandas").concat(tables)

@@ -118,7 +118,7 @@ def _check(contestant: Contestant, dataset: Dataset) -> None:
     if wrong(estimator) and not right(estimator):
         raise InputError(
             f"{name!r} is no {'classifier' if dataset.classes else 'regressor'}, but the task is "
-            f"{dataset.task}: choose another estimator, or give the task."
+            f"{dataset.task}: choose another estimator, or give the task.{dataset.or_regression}"
         )
     _check_grid(contestant)
     if dataset.sample_weight is not None and not takes_weights(estimator):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from decimal import Decimal
+from numbers import Real
 from typing import Any, Literal
 
 import numpy as np
@@ -19,6 +21,9 @@ TASKS = ("classification", "regression")
 # Up to this many different whole numbers are taken for classes; more than the second number,
 # or than a tenth of the rows, for quantities.
 SURELY_CLASSES, SURELY_QUANTITIES = 20, 100
+
+# Floats hold every integer below this, and the next one is the first they cannot hold.
+LARGEST_EXACT = 2.0**53
 
 # From this share of numbers on, text in a column is taken for a slip rather than for a category.
 MOSTLY_NUMBERS = 0.8
@@ -65,6 +70,13 @@ class Dataset:
     def codes(self) -> np.ndarray:
         """Numbers of the classes, 0, 1, …, in the order of `classes`; shape (n,)."""
         return np.searchsorted(np.array(self.classes), self.y)
+
+    @property
+    def or_regression(self) -> str:
+        """The way out that errors about classes add where the classes are numbers; else ""."""
+        if not self.classes or np.array(self.classes).dtype.kind not in "iuf":
+            return ""
+        return " If the target is a quantity, use task='regression' (--task regression)."
 
     @property
     def text_columns(self) -> list[str]:
@@ -157,7 +169,7 @@ def make_dataset(
         task,  # type: ignore[arg-type]
         source,
         notes,
-        None if groups is None else _column(groups, "groups", len(features)),
+        None if groups is None else _as_groups(groups, len(features)),
         None if sample_weight is None else _as_weights(sample_weight, len(features)),
     )
 
@@ -176,6 +188,7 @@ def guess_task(y: np.ndarray | pd.Series) -> Task:
     ('regression', 'classification')
     """
     values = pd.Series(y)
+    values = values if (numbers := _as_floats(values)) is None else numbers
     if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
         return "classification"
     different = values.nunique()
@@ -225,10 +238,17 @@ def _common_dtype(X: Any) -> Any:
     return None if np.asarray(X).dtype.kind in "biuf" else object
 
 
+# What `pandas.api.types.infer_dtype` calls dates and times that stand as Python objects.
+TIMES = ("date", "datetime", "datetime64", "time", "timedelta", "timedelta64", "period")
+
+
 def _as_column(column: pd.Series) -> pd.Series:
+    objects = _as_floats(column)
+    if objects is not None:
+        return _finite(objects)
     if pd.api.types.is_bool_dtype(column) or pd.api.types.is_numeric_dtype(column):
         return _finite(column)
-    if column.dtype.kind in "mM":
+    if column.dtype.kind in "mM" or pd.api.types.infer_dtype(column, skipna=True) in TIMES:
         raise InputError(
             f"The column {column.name!r} holds dates or times: turn them into numbers or "
             "categories first, such as the year."
@@ -238,6 +258,30 @@ def _as_column(column: pd.Series) -> pd.Series:
     _refuse_mixture(column, present, numbers)
     text = column.astype(object)
     return text.where(text.isna(), text.map(str)).where(text.notna(), np.nan)
+
+
+def _as_floats(column: pd.Series) -> pd.Series | None:
+    """Numbers that stand as objects, decimals and integers of any size, as floats; else None."""
+    if column.dtype.kind != "O" or isinstance(column.dtype, pd.CategoricalDtype):
+        return None
+    objects = column.astype(object)
+    present = objects.dropna()
+    if not len(present) or not all(map(_is_number, {type(value) for value in present})):
+        return None
+    floats = np.full(len(objects), np.nan)
+    floats[objects.notna().to_numpy()] = [_float(value) for value in present]
+    return pd.Series(floats, column.index, name=column.name)
+
+
+def _is_number(kind: type) -> bool:
+    return issubclass(kind, (Real, Decimal)) and not issubclass(kind, (bool, np.bool_))
+
+
+def _float(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # beyond 1e308
+        return float("inf")
 
 
 def _finite(column: pd.Series) -> pd.Series:
@@ -265,8 +309,13 @@ def _refuse_mixture(column: pd.Series, present: pd.Series, numbers: pd.Series) -
 
 
 def _column(values: Any, name: str, n: int) -> np.ndarray:
-    """A vector of n values, whatever it came as."""
-    column = values.to_numpy() if hasattr(values, "to_numpy") else np.asarray(values)
+    """A vector of n values, whatever it came as; NumPy would make text of an empty cell."""
+    if hasattr(values, "to_numpy"):
+        column = values.to_numpy()
+    elif isinstance(values, np.ndarray):
+        column = values
+    else:
+        column = np.asarray(values, dtype=_common_dtype(values))
     if column.ndim == 2 and column.shape[1] == 1:
         column = column[:, 0]
     if column.ndim != 1:
@@ -296,7 +345,36 @@ def _as_target(y: Any, n: int) -> pd.Series:
             f"{called} is {target.iloc[0]!s} in every row: there is nothing to predict. "
             "Choose another target."
         )
-    return target
+    return _plain_numbers(target)
+
+
+def _plain_numbers(target: pd.Series) -> pd.Series:
+    """Numbers that stand as objects as integers or floats, unless two of them would become one."""
+    numbers = _as_floats(target)
+    if numbers is None or numbers.nunique() < target.astype(object).nunique():
+        return target
+    whole = (numbers % 1 == 0).all() and numbers.abs().max() < LARGEST_EXACT
+    return numbers.astype("int64") if whole else numbers
+
+
+def _as_groups(groups: Any, n: int) -> np.ndarray:
+    """Groups that can be told apart: each row has one, and they sort."""
+    column = _column(groups, "groups", n)
+    missing = np.flatnonzero(pd.isna(column))
+    if len(missing):
+        raise InputError(
+            f"groups is missing in {len(missing)} of {n} rows, first in row {missing[0]}: give "
+            "each of these rows a group, one of its own if it belongs to none."
+        )
+    try:
+        np.unique(column)
+    except TypeError:
+        kinds = sorted({type(value).__name__ for value in column})
+        raise InputError(
+            f"groups holds values of several types ({', '.join(kinds)}): make all of them text, "
+            "such as [str(group) for group in groups]."
+        ) from None
+    return column
 
 
 def _as_labels(target: pd.Series) -> np.ndarray:
@@ -304,7 +382,9 @@ def _as_labels(target: pd.Series) -> np.ndarray:
     values = target.astype(object).to_numpy()
     kinds = {type(value) for value in values}
     if all(issubclass(kind, (bool, np.bool_, int, float, np.number)) for kind in kinds):
-        return np.array(values.tolist())
+        labels = np.array(values.tolist())
+        if labels.dtype != object:  # as integers beyond 64 bits are
+            return labels
     return np.array([str(value) for value in values])
 
 
@@ -318,6 +398,11 @@ def _as_numbers(target: pd.Series) -> np.ndarray:
         ) from None
     if not np.isfinite(numbers).all():
         raise InputError("The target holds infinite values: remove these rows.")
+    if (numbers == numbers[0]).all():
+        raise InputError(
+            f"The target is {numbers[0]} in every row, as far as a float can tell: subtract what "
+            "all of its values have in common."
+        )
     return numbers
 
 

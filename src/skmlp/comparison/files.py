@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import warnings
-import zlib
+import re
+from importlib import import_module
 from pathlib import Path
 
 import pandas as pd
 
 from .dataset import Dataset, make_dataset
+from .delimited import read_delimited, refuse_twins
 from .errors import InputError
 
 __all__ = ["read_file"]
 
 PARQUET = (".parquet", ".pq")
+
+# What pandas calls columns without a name at the start of a file.
+ROW_NUMBERS = re.compile(r"Unnamed: 0(\.\d+)*")
 
 
 def read_file(path: str | Path, target: str | None, task: str | None = None) -> Dataset:
@@ -26,7 +30,8 @@ def read_file(path: str | Path, target: str | None, task: str | None = None) -> 
     Parameters
     ----------
     path : str or Path
-        ``.parquet`` or ``.pq``, or else a CSV file with a header line, comma-separated, UTF-8.
+        ``.parquet`` or ``.pq``, or else a CSV file with a header line, UTF-8: comma-separated, or
+        by semicolons, tabs or bars where the header line tells so.
     target : str or None
         The column to predict. None is refused with the list of columns: it is never guessed.
     task : {"classification", "regression"} or None
@@ -38,72 +43,85 @@ def read_file(path: str | Path, target: str | None, task: str | None = None) -> 
         If the file cannot be read, or cannot be compared on.
     """
     path = Path(path)
-    table = _read_table(path)
+    table, notes = _read_table(path)
     _check_column(table, target, path)
-    features, notes = _features(table.drop(columns=target))
+    features, left_out = _features(table.drop(columns=target))
     return make_dataset(
-        features, table[target], task=task, name=path.name, source=str(path), notes=notes
+        features,
+        table[target],
+        task=task,
+        name=path.name,
+        source=str(path),
+        notes=(*notes, *left_out),
     )
 
 
-# What goes wrong in reading, the special before the general, and what to say.
+# What goes wrong in reading, the special before the general, and what to say. Decompressors and
+# parsers have exceptions of many kinds; none of them is to end as a traceback.
 READ_ERRORS: tuple[tuple[type[Exception], str], ...] = (
     (FileNotFoundError, "No such file: {path!r}. Check the path."),
     (OSError, "Cannot read {path!r} ({reason}): give a readable .csv or .parquet file."),
     (EOFError, "Cannot read {path!r} ({reason}): the compressed file is not complete."),
-    (zlib.error, "Cannot read {path!r} ({reason}): the compressed file is damaged."),
-    (ImportError, "Cannot read {path!r}: Parquet files need pyarrow (pip install pyarrow)."),
+    (
+        ImportError,
+        "Cannot read {path!r}: {needs} files need {library}, which is not installed: "
+        "pip install {library}.",
+    ),
     (pd.errors.EmptyDataError, "{path!r} is empty: expected a header line and rows of values."),
     (
         pd.errors.ParserWarning,
-        "{path!r} has rows with more values than the header line has names: complete the header.",
+        "{path!r} has rows with more values than the header line has names: complete the header; "
+        "if commas are decimal marks, export it with points.",
     ),
+    (ValueError, "{path!r} is not {expected} ({reason}): export it as CSV."),
     (
-        ValueError,
-        "{path!r} is not {expected} ({reason}): export it as CSV.",
+        Exception,
+        "Cannot read {path!r} ({kind}: {reason}): the file is damaged, or is not what its name "
+        "says.",
     ),
 )
 
 
-def _read_table(path: Path) -> pd.DataFrame:
+def _read_table(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
     try:
-        table = _parse(path)
-    except tuple(kind for kind, _ in READ_ERRORS) as error:
-        message = next(text for kind, text in READ_ERRORS if isinstance(error, kind))
-        reason = getattr(error, "strerror", None) or str(error).strip().split("\n")[0]
-        expected = "a Parquet file" if _is_parquet(path) else "a comma-separated UTF-8 text file"
-        raise InputError(message.format(path=str(path), reason=reason, expected=expected)) from None
+        table, notes = (_read_parquet(path), ()) if _is_parquet(path) else read_delimited(path)
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(_explain(path, error)) from None
     if table.empty or table.shape[1] < 2:
         raise InputError(_explain_shape(path, table))
-    return table
+    return table, notes
+
+
+def _explain(path: Path, error: Exception) -> str:
+    parquet = _is_parquet(path)
+    message = next(text for kind, text in READ_ERRORS if isinstance(error, kind))
+    return message.format(
+        path=str(path),
+        kind=type(error).__name__,
+        reason=getattr(error, "strerror", None) or str(error).strip().split("\n")[0],
+        expected="a Parquet file" if parquet else "a comma-separated UTF-8 text file",
+        needs="Parquet" if parquet else path.suffix,
+        library="pyarrow" if parquet else "zstandard",  # all other kinds are Python's own
+    )
 
 
 def _is_parquet(path: Path) -> bool:
     return path.suffix.lower() in PARQUET
 
 
-def _parse(path: Path) -> pd.DataFrame:
-    if _is_parquet(path):
-        return pd.read_parquet(path)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", pd.errors.ParserWarning)
-        # low_memory=False: a column gets one type, decided from all of its rows. index_col=False:
-        # when rows are longer than the header, pandas would make their first values row names
-        # and shift the others under wrong names; now it warns.
-        return pd.read_csv(path, low_memory=False, index_col=False)
+def _read_parquet(path: Path) -> pd.DataFrame:
+    if path.is_file():
+        schema = import_module("pyarrow.parquet").read_schema(path)
+        refuse_twins(path, schema.names)
+    return pd.read_parquet(path)
 
 
 def _explain_shape(path: Path, table: pd.DataFrame) -> str:
     """Say why a table without rows, or of one column, cannot be used."""
-    header = [str(column) for column in table.columns]
-    if len(header) >= 2:
+    if table.shape[1] >= 2:
         return f"{str(path)!r} has a header line but no rows: expected one row per example."
-    found = next((mark for mark in (";", "\t", "|") if header and mark in header[0]), None)
-    if found:
-        return (
-            f"{str(path)!r} is separated by {found!r}, but expected commas: "
-            "export it as comma-separated CSV."
-        )
     return (
         f"{str(path)!r} has a single column, but expected comma-separated features and a target: "
         "is it a CSV file?"
@@ -122,9 +140,9 @@ def _features(table: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Drop columns that cannot inform, and say so."""
     notes = []
     # A column without a name, first in the file, is a row number written by DataFrame.to_csv.
-    # On sorted data it would give the class away.
-    if str(table.columns[0]) == "Unnamed: 0":
-        table = table.drop(columns="Unnamed: 0")
+    # On sorted data it would give the class away. Written twice, there are two of them.
+    while table.shape[1] and ROW_NUMBERS.fullmatch(str(table.columns[0])):
+        table = table.drop(columns=table.columns[0])
         notes.append("The first column has no name; it was taken for row numbers and left out.")
     empty = [column for column in table if table[column].isna().all()]
     if empty:

@@ -100,7 +100,10 @@ def _splits(
     except InputError:
         raise
     except (ValueError, TypeError) as error:
-        raise InputError(f"{name}={cv!r} cannot split these rows: {error}") from error
+        way_out = dataset.or_regression if "class" in str(error) else ""
+        raise InputError(
+            f"{name}={cv!r} cannot split these rows: {str(error).rstrip('.')}.{way_out}"
+        ) from error
     found = tuple((_positions(train), _positions(test)) for train, test in found)
     _check_splits(found, y, dataset, name)
     _check_groups(found, groups, name)
@@ -173,7 +176,7 @@ def _check_class_sizes(dataset: Dataset, folds: int, inner: int) -> None:
         raise InputError(
             f"Class {dataset.classes[rarest]!r} of {dataset.name} has only "
             f"{_rows(counts[rarest])}, too few for {folds} folds{_with_inner(inner)}: use fewer "
-            "folds, add rows, or merge or remove the class."
+            f"folds, add rows, or merge or remove the class.{dataset.or_regression}"
         )
 
 
@@ -199,7 +202,7 @@ def _check_splits(splits: tuple[Split, ...], y: np.ndarray, dataset: Dataset, na
         if len(shared):
             raise InputError(f"{where} has row {shared[0]} on both sides: scores would flatter.")
         if dataset.task == "classification":
-            _check_classes(y[train], y[test], where)
+            _check_classes(y[train], y[test], where, dataset.or_regression)
 
 
 def _check_groups(splits: tuple[Split, ...], groups: np.ndarray | None, name: str) -> None:
@@ -225,10 +228,10 @@ def _check_weights(splits: tuple[Split, ...], weights: np.ndarray, name: str) ->
                 )
 
 
-def _check_classes(train: np.ndarray, test: np.ndarray, where: str) -> None:
+def _check_classes(train: np.ndarray, test: np.ndarray, where: str, other_way_out: str) -> None:
     unseen = np.setdiff1d(test, train)
     if len(unseen):
         raise InputError(
             f"{where} has no training rows of class {unseen.tolist()[0]!r}: choose other folds, "
-            "or merge or remove the class."
+            f"or merge or remove the class.{other_way_out}"
         )

@@ -13,6 +13,7 @@ from sklearn.metrics import accuracy_score, get_scorer, top_k_accuracy_score
 
 from .dataset import Dataset
 from .errors import InputError
+from .rows import own
 
 __all__ = ["Metric", "make_metrics"]
 
@@ -178,7 +179,7 @@ class Oracle(BaseEstimator):
         return tags
 
     def predict(self, X):
-        return self.dataset.y
+        return own(self.dataset.y)
 
     def _scores(self) -> np.ndarray:
         return np.eye(len(self.dataset.classes))[self.dataset.codes]
@@ -198,16 +199,17 @@ class ProbableOracle(DecidingOracle):
 def _try(name: str, scorer: Callable[..., float], dataset: Dataset) -> bool:
     """Whether a scorer needs probabilities, found by trying it on one who knows."""
     kinds = [DecidingOracle, ProbableOracle] if dataset.classes else [Oracle]
-    extra = {} if dataset.sample_weight is None else {"sample_weight": dataset.sample_weight}
+    extra = {} if dataset.sample_weight is None else {"sample_weight": own(dataset.sample_weight)}
     failures: list[Exception] = []
     for kind in kinds:
         try:
-            scorer(kind(dataset), dataset.X, dataset.y, **extra)
+            scorer(kind(dataset), own(dataset.X), own(dataset.y), **extra)
         except Exception as failure:
             failures.append(failure)
         else:
             return kind is ProbableOracle
     raise InputError(
         f"scoring={name!r} cannot score this target"
-        f"{' with sample_weight' if extra else ''}: {failures[-1]}"
+        f"{' with sample_weight' if extra else ''}: {str(failures[-1]).rstrip('.')}."
+        f"{dataset.or_regression}"
     ) from failures[-1]

@@ -17,6 +17,8 @@ from .errors import MissingExtraError, import_extra
 from .figures import FIGURES, Kind, available, draw
 from .figures.canvas import PALETTE, class_colours
 from .text import columns, legend
+from .tuning import one_line
+from .writing import check_writable, replacing
 
 if TYPE_CHECKING:
     from .result import Comparison
@@ -32,16 +34,29 @@ COLOURS = 256
 
 @dataclass(frozen=True)
 class Image:
-    """A figure of a page: its kind, and the PNG file as text; width in CSS pixels."""
+    """A figure of a page: its kind, and the PNG file as text; width in CSS pixels.
+
+    Without data there is the reason why it could not be drawn.
+    """
 
     kind: Kind
-    data: str
-    width: int
+    data: str = ""
+    width: int = 0
+    reason: str = ""
 
 
 def write_report(comparisons: Sequence[Comparison], path: Path, command: str = "") -> Path:
-    """Render the report and write it."""
-    path.write_text(render_report(comparisons, command), encoding="utf-8")
+    """Render the report and write it, as a whole or not at all.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written: before it is rendered, where that can be told.
+    """
+    check_writable(path)
+    page = render_report(comparisons, command)
+    with replacing(path) as draft:
+        draft.write_text(page, encoding="utf-8")
     return path
 
 
@@ -61,7 +76,7 @@ def render_report(comparisons: Sequence[Comparison], command: str = "") -> str:
 def render_summary(comparison: Comparison) -> str | None:
     """The table, the notes and the scores, for a notebook; None without the extra packages."""
     try:
-        shown = [image(comparison, "scores")] if comparison.any_finished else []
+        shown = [_image_or_reason(comparison, "scores")] if comparison.any_finished else []
         return _render("summary.html", comparison=comparison, shown=shown)
     except MissingExtraError:
         return None
@@ -84,7 +99,17 @@ def _template(name: str) -> str:
 
 
 def _images(comparison: Comparison) -> list[Image]:
-    return list(map(partial(image, comparison), available(comparison)))
+    return list(map(partial(_image_or_reason, comparison), available(comparison)))
+
+
+def _image_or_reason(comparison: Comparison, kind: str) -> Image:
+    """A figure that fails takes nothing else with it."""
+    try:
+        return image(comparison, kind)
+    except MissingExtraError:
+        raise
+    except Exception as failure:
+        return Image(FIGURES[kind], reason=one_line(failure))
 
 
 def image(comparison: Comparison, kind: str) -> Image:

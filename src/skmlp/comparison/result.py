@@ -22,6 +22,7 @@ from .report import render_report, render_summary, write_report
 from .run import FoldResult
 from .summary import fold_table, summarize, too_sure
 from .text import markdown
+from .writing import replacing
 
 __all__ = ["Comparison"]
 
@@ -203,6 +204,11 @@ class Comparison:
             for name, row in self.table.iterrows()
             if row.unconverged
         ]
+        notes += [
+            f"{one.name}: no probabilities, because predict_proba failed ({why})."
+            for one in self.plan.contestants
+            if (why := self._no_probabilities(one.name))
+        ]
         failed = self.tuning[self.tuning["error"] != ""]
         notes += [
             f"{name}: {_settings_words(some)} could not be fitted on {some['fold'].nunique()} of "
@@ -210,6 +216,11 @@ class Comparison:
             for name, some in failed.groupby("contestant", sort=False)
         ]
         return notes
+
+    def _no_probabilities(self, contestant: str) -> str | None:
+        """Why there are none on the first fold that should have them."""
+        found = [one.no_probabilities for one in self._finished if one.contestant == contestant]
+        return next(filter(None, found), None)
 
     def _not_compared(self) -> list[str]:
         """Why there is no difference, p-value or probability where there might be one."""
@@ -282,7 +293,8 @@ class Comparison:
     def to_html(self, path: str | Path | None = None) -> str | None:
         """Write one page with table, notes, figures and settings, or return it without a path.
 
-        It needs no other file and no network. The learning curves by rows are fitted for it.
+        It needs no other file and no network. The learning curves by rows are fitted for it. A
+        figure that cannot be drawn leaves the reason in its place.
         """
         if path is None:
             return render_report([self])
@@ -293,8 +305,12 @@ class Comparison:
         return render_summary(self)
 
     def to_csv(self, path: str | Path | None = None) -> str | None:
-        """Write `table` as CSV, or return it as text without a path."""
-        return self.table.to_csv(path)
+        """Write `table` as CSV, as a whole or not at all, or return it as text without a path."""
+        if path is None:
+            return self.table.to_csv()
+        with replacing(Path(path)) as draft:
+            self.table.to_csv(draft)
+        return None
 
     def __repr__(self) -> str:
         state = "partial " if self.partial else ""

@@ -14,13 +14,15 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 from threadpoolctl import ThreadpoolController
 
+from .answers import predictions, probabilities
 from .contestants import Contestant
 from .folds import Fold
 from .measurement import measure, predict_seconds
 from .plan import Plan
 from .progress import Progress
+from .rows import Rows
 from .size import UNKNOWN, Size, model_size
-from .tuning import Rows, Tuning, fit, is_fused, one_line, score_all, tune
+from .tuning import Tuning, fit, is_fused, one_line, score_all, tune
 
 __all__ = ["FoldResult", "preprocess", "run_plan"]
 
@@ -54,6 +56,8 @@ class FoldResult:
         Predictions on the test rows.
     probabilities : ndarray of shape (n_test, n_classes) or None
         Where the model has them.
+    no_probabilities : str or None
+        Why a model that should have them gave none.
     model : Pipeline or None
         Fitted preprocessing and fitted model.
     error : str or None
@@ -73,6 +77,7 @@ class FoldResult:
     fits: int = 0
     predicted: np.ndarray | None = None
     probabilities: np.ndarray | None = None
+    no_probabilities: str | None = None
     model: Pipeline | None = None
     error: str | None = None
 
@@ -147,7 +152,7 @@ def preprocess(plan: Plan, train: np.ndarray, test: np.ndarray) -> tuple[Any, Ro
         None if weights is None else weights[train],
         None if weights is None else weights[test],
     )
-    return preprocessing, rows
+    return preprocessing, rows.frozen()
 
 
 def _run(
@@ -178,9 +183,10 @@ def _measure(plan: Plan, contestant: Contestant, fold: int, prepared: Prepared) 
         tuning = tune(contestant, prepared.inner, plan.metrics[0], plan.n_jobs)
     parameters = tuning.best.parameters if tuning else {}
     estimator = contestant.build(**parameters)
+    own_rows = rows.for_fit(estimator)  # copied before the clock runs
     with measure() as measured:
         model, unconverged = fit(
-            estimator, rows, any(metric.needs_probabilities for metric in plan.metrics)
+            estimator, own_rows, any(metric.needs_probabilities for metric in plan.metrics)
         )
     return FoldResult(
         contestant.name,
@@ -200,10 +206,20 @@ def _measure(plan: Plan, contestant: Contestant, fold: int, prepared: Prepared) 
         model_size(model),
         unconverged + (sum(one.unconverged for one in tuning.candidates) if tuning else 0),
         1 + (tuning.fits if tuning else 0),
-        np.asarray(model.predict(rows.X_test)),
-        np.asarray(model.predict_proba(rows.X_test)) if hasattr(model, "predict_proba") else None,
+        predictions(model, rows.for_test(model)[0]),
+        *_probabilities(plan, model, rows),
         Pipeline([("preprocessing", prepared.preprocessing), ("model", model)]),
     )
+
+
+def _probabilities(plan: Plan, model: Any, rows: Rows) -> tuple[np.ndarray | None, str | None]:
+    """Probabilities of the test rows, or why there are none; a score may well do without."""
+    try:
+        if not plan.dataset.classes or not hasattr(model, "predict_proba"):
+            return None, None
+        return probabilities(model, rows.for_test(model)[0], plan.dataset.classes), None
+    except Exception as failure:
+        return None, one_line(failure)
 
 
 def _warm_up(plan: Plan) -> None:
@@ -222,11 +238,11 @@ def _load(contestants: list[Contestant]) -> None:
 
 
 def _fit_a_little(plan: Plan, contestants: tuple[Contestant, ...]) -> None:
-    X = np.arange(24.0).reshape(12, 2) / 24
-    y = np.arange(12) % 2
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for contestant in contestants:
+            X = np.arange(24.0).reshape(12, 2) / 24
+            y = np.arange(12) % 2
             try:
                 model = clone(contestant.estimator).fit(X, y)
                 model.predict(_safe_indexing(X, [0, 1]))

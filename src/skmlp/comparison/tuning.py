@@ -15,8 +15,10 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 
 from ..fusion import fused
+from .answers import usual
 from .contestants import Contestant, calibrated, parts
 from .metrics import Metric
+from .rows import Rows
 
 __all__ = [
     "Candidate",
@@ -30,25 +32,6 @@ __all__ = [
     "try_all",
     "tune",
 ]
-
-
-@dataclass(frozen=True, eq=False)
-class Rows:
-    """Preprocessed training rows and the rows to score on.
-
-    Parameters
-    ----------
-    X, X_test : array-like of shape (n, d) and (n_test, d)
-    y, y_test : ndarray of shape (n,) and (n_test,)
-    weights, weights_test : ndarray of shape (n,) and (n_test,), or None
-    """
-
-    X: Any
-    y: np.ndarray
-    X_test: Any
-    y_test: np.ndarray
-    weights: np.ndarray | None = None
-    weights_test: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -182,7 +165,8 @@ class Trial:
 def _try(estimator: BaseEstimator, rows: Rows, metrics: Sequence[Metric]) -> Trial:
     """Fit and score; a setting that fails does not end the search."""
     try:
-        model, unconverged = fit(estimator, rows, any(one.needs_probabilities for one in metrics))
+        probabilities = any(one.needs_probabilities for one in metrics)
+        model, unconverged = fit(estimator, rows.for_fit(estimator), probabilities)
         scores = score_all(model, rows, metrics)
     except Exception as failure:
         return Trial((float("nan"),) * len(metrics), error=one_line(failure))
@@ -191,7 +175,8 @@ def _try(estimator: BaseEstimator, rows: Rows, metrics: Sequence[Metric]) -> Tri
 
 def score_all(model: Any, rows: Rows, metrics: Sequence[Metric]) -> tuple[float, ...]:
     """Each metric on the test rows."""
-    return tuple(one.score(model, rows.X_test, rows.y_test, rows.weights_test) for one in metrics)
+    answering = usual(model, rows.X_test, any(one.needs_probabilities for one in metrics))
+    return tuple(one.score(answering, *rows.for_test(model)) for one in metrics)
 
 
 def _candidate(parameters: dict[str, Any], trials: Sequence[Trial]) -> Candidate:

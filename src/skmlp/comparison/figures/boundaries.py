@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..answers import predictions, probabilities
 from ..errors import import_extra
 from .canvas import class_colours, label_outer, new_panels
 from .plane import Plane, make_plane
@@ -67,9 +68,12 @@ def _shade(panel: Any, plane: Plane, model: Any) -> None:
 def _belief(model: Any, points: Any) -> np.ndarray:
     """Return what the model thinks of each class: shape (points, classes), rows sum to one."""
     if hasattr(model, "predict_proba"):
-        return np.asarray(model.predict_proba(points))
+        try:
+            return probabilities(model, points.copy(), model.classes_)
+        except Exception:  # it has been noted in the comparison; the regions need none
+            pass
     if not hasattr(model, "decision_function"):
-        return (np.asarray(model.predict(points))[:, None] == model.classes_).astype(float)
+        return (predictions(model, points)[:, None] == model.classes_).astype(float)
     decision = np.asarray(model.decision_function(points))
     if decision.ndim == 1:
         decision = np.stack([-decision / 2, decision / 2], axis=1)

@@ -35,7 +35,10 @@ PANELS_PER_LINE = 3
 
 def new_figure(width: float = 5.4, height: float = 3.4) -> Any:
     """An empty figure, size in inches; of no window and no global state, unlike pyplot's."""
-    return import_extra("matplotlib.figure").Figure(figsize=(width, height), layout="constrained")
+    import_extra("matplotlib.figure")
+    from .paper import Paper
+
+    return Paper(figsize=(width, height), layout="constrained")
 
 
 def new_panels(count: int, size: tuple[float, float] = (3.6, 3.7), **shared: Any) -> Any:

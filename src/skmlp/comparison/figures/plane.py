@@ -87,7 +87,7 @@ def _of_features(comparison: Comparison) -> Plane:
 
 def _of_axes(comparison: Comparison, preprocessing: Any) -> Plane | None:
     """Through the mean of the training rows of the first fold; the other axes are zero."""
-    transformed = preprocessing.transform(comparison.plan.dataset.X)
+    transformed = preprocessing.transform(comparison.plan.dataset.X.copy())
     X = transformed.toarray() if hasattr(transformed, "toarray") else np.asarray(transformed)
     train = X[comparison.plan.folds[0].train]
     if X.shape[1] < 2 or len(train) < 2:

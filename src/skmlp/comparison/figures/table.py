@@ -143,8 +143,15 @@ FIGURES: dict[str, Kind] = {
 
 
 def available(comparison: Comparison) -> list[str]:
-    """The kinds of figures that a comparison has."""
-    return [name for name, kind in FIGURES.items() if not kind.missing(comparison)]
+    """The kinds of figures that a comparison has; drawing one may still fail."""
+    return [name for name, kind in FIGURES.items() if not _missing(kind, comparison)]
+
+
+def _missing(kind: Kind, comparison: Comparison) -> str:
+    try:
+        return kind.missing(comparison)
+    except Exception:  # what keeps it from being drawn is to be said where it is drawn
+        return ""
 
 
 def draw(comparison: Comparison, kind: str | None = None, metric: str | None = None) -> Any:
@@ -161,7 +168,7 @@ def draw(comparison: Comparison, kind: str | None = None, metric: str | None = N
     names = [one.name for one in comparison.plan.metrics]
     if metric is not None and metric not in names:
         raise InputError(f"Got metric={metric!r}, but expected one of {_quoted(names)}.")
-    why = FIGURES[kind].missing(comparison)
+    why = _missing(FIGURES[kind], comparison)
     if why:
         raise InputError(
             f"There is no figure kind={kind!r}: {why}. "
