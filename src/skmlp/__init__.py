@@ -1,27 +1,37 @@
 """Multilayer perceptrons as scikit-learn estimators, with a PyTorch core on CPU or GPU."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ._config import config
 from ._version import __version__
-from .classifier import MLPClassifier
-from .fusion import fused
-from .regressor import MLPRegressor
 
 if TYPE_CHECKING:
+    from ._config import config
+    from .classifier import MLPClassifier
     from .comparison import compare
+    from .fusion import fused
+    from .regressor import MLPRegressor
 
 __all__ = ["MLPClassifier", "MLPRegressor", "__version__", "compare", "config", "fused"]
 
+# Imported when they are asked for: a fit does not need the comparison, and the command line is to
+# answer an interrupt from its first moment on.
+_HOMES = {
+    "MLPClassifier": "classifier",
+    "MLPRegressor": "regressor",
+    "compare": "comparison",
+    "config": "_config",
+    "fused": "fusion",
+}
+
 
 def __getattr__(name: str) -> Any:
-    # A fit does not need the comparison, so it is imported when it is asked for.
-    if name == "compare":
-        from .comparison import compare
-
-        return compare
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    globals()[name] = found
+    return found
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__} - {"TYPE_CHECKING", "Any"})
+    return sorted({*globals(), *__all__} - {"TYPE_CHECKING", "Any", "import_module"})

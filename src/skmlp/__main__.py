@@ -4,7 +4,6 @@ import sys
 from collections.abc import Sequence
 
 from ._version import __version__
-from .comparison.command import OneLineParser, add_compare_command
 
 __all__ = ["main"]
 
@@ -17,6 +16,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments : sequence of str, default=None
         The words after the program's name; None takes them from ``sys.argv``.
     """
+    try:
+        return _run(arguments)
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return 130
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    # Imported here, where an interrupt is caught: it takes seconds.
+    from .comparison.command import OneLineParser, add_compare_command
+
     parser = OneLineParser(
         prog="skmlp", description="Multilayer perceptrons as scikit-learn estimators."
     )
@@ -24,11 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     add_compare_command(commands)
     parsed = parser.parse_args(arguments)
-    try:
-        return parsed.run(parsed)
-    except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
-        return 130
+    return parsed.run(parsed)
 
 
 if __name__ == "__main__":
