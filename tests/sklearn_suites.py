@@ -119,7 +119,7 @@ class Recorder:
         self.known = read_outcomes(job.record)
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        items[:] = [item for item in items if self._is_wanted(name_of(item.nodeid))]
+        items[:] = [item for item in items if self._is_wanted(item.nodeid)]
 
     def _is_wanted(self, test: str) -> bool:
         return test not in self.known and (self.job.only is None or test in self.job.only)
@@ -136,13 +136,7 @@ class Recorder:
 
     def _write(self, nodeid: str, *outcome: str) -> None:
         with open(self.job.record, "a", encoding="utf-8") as file:
-            file.write(json.dumps([name_of(nodeid), *outcome]) + "\n")
-
-
-def name_of(nodeid: str) -> str:
-    """Name of a test, from scikit-learn's folder on."""
-    path, separator, rest = nodeid.partition("::")
-    return path.rpartition("sklearn/")[2] + separator + rest
+            file.write(json.dumps([nodeid, *outcome]) + "\n")
 
 
 def outcome_of(report: pytest.TestReport) -> str:
@@ -158,7 +152,16 @@ def error_of(report: pytest.TestReport) -> str:
 def run_tests(job: Job) -> int:
     """Run pytest in this process; the settings of the folders around scikit-learn do not apply."""
     Path("pytest.ini").write_text("[pytest]\n", encoding="utf-8")
-    options = ["-q", "-c", "pytest.ini", "--rootdir=.", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    options = [
+        "-q",
+        "-c",
+        "pytest.ini",
+        f"--rootdir={SKLEARN}",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:xdist",
+    ]
     options += ["-k", job.expression, *(str(SKLEARN / path) for path in SUITES[job.suite])]
     return int(pytest.main(options, plugins=[Recorder(job)]))
 
