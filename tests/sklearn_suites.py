@@ -28,6 +28,8 @@ import joblib
 import pytest
 import sklearn
 
+import skmlp
+
 SKLEARN = Path(sklearn.__file__).parent
 
 SUITES = {
@@ -77,8 +79,6 @@ class Job:
             return joblib.parallel_config("threading")
         if self.place == "two threads":
             return joblib.parallel_config("threading", n_jobs=2)
-        import skmlp
-
         return skmlp.fused(engine=self.engine)
 
 
@@ -176,6 +176,13 @@ def read_outcomes(record: str) -> Outcomes:
     return {test: (outcome, error) for test, outcome, error in map(json.loads, lines)}
 
 
+def environment() -> dict[str, str]:
+    """The environment of a process that runs tests: of the same skmlp as here."""
+    paths = [str(Path(skmlp.__file__).parent.parent), os.environ.get("PYTHONPATH", "")]
+    path = os.pathsep.join(filter(None, paths))
+    return {"OMP_NUM_THREADS": "1", **os.environ, "PYTHONPATH": path}
+
+
 def outcomes_of(
     suite: str, place: str, options: argparse.Namespace, only: list[str] | None = None
 ) -> Outcomes:
@@ -189,7 +196,7 @@ def outcomes_of(
             ended = subprocess.run(
                 [sys.executable, __file__, "--job", str(file)],
                 cwd=folder,
-                env={"OMP_NUM_THREADS": "1", **os.environ},
+                env=environment(),
                 capture_output=True,
                 text=True,
             )
@@ -241,12 +248,16 @@ def main() -> int:
     unknown = set(options.suites) - set(SUITES)
     if unknown:
         parser.error(f"there is no suite {min(unknown)!r}; there are {', '.join(SUITES)}")
-    print(f"scikit-learn {sklearn.__version__}\n")
+    print(f"scikit-learn {sklearn.__version__}, skmlp of {Path(skmlp.__file__).parent}\n")
     header = "suite|tests|pass inside threading|inside fused|lost|of these pass with two threads"
     print("| " + header.replace("|", " | ") + " |")
     print("|" + "---|" * 6)
-    lines = [line for suite in options.suites or SUITES for line in compare(suite, options)]
-    print("", *lines, sep="\n")
+    lines: list[str] = []
+    try:
+        for suite in options.suites or SUITES:
+            lines += compare(suite, options)
+    finally:
+        print("", *lines, sep="\n")
     return 1 if lines else 0
 
 
