@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 from skorch.callbacks import Callback, EpochScoring
 from skorch.history import History
@@ -59,11 +60,12 @@ def test_callbacks_of_one_class_have_names_of_their_own(halves):
     assert names == ["EpochScoring_1", "EpochScoring_2"]
 
 
-def test_the_estimator_keeps_the_callbacks_it_was_given(halves):
+def test_a_fit_uses_the_given_callback_and_a_clone_a_copy(halves):
     given = area()
-    model = network(given).fit(**halves)
-    assert model.callbacks[0] is given
+    clone(network(given)).fit(**halves)
     assert not hasattr(given, "best_score_")
+    model = network(given).fit(**halves)
+    assert dict(model.callbacks_)["EpochScoring"] is given
 
 
 def test_a_list_of_the_user_is_filled_by_a_fit(small):
