@@ -2,14 +2,18 @@
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
+INTEGRATIONS := .venv-integrations
 
-.PHONY: compare test lint docs-check benchmark clean
+.PHONY: compare test sklearn-suites integrations lint docs-check benchmark clean
 
-$(VENV)/.ready: pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+$(VENV)/.ready: EXTRA := dev
+$(INTEGRATIONS)/.ready: EXTRA := integrations
+
+$(VENV)/.ready $(INTEGRATIONS)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --upgrade pip
+	$(@D)/bin/python -m pip install --quiet --constraint constraints.txt torch
+	$(@D)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[$(EXTRA)]'
 	touch $@
 
 compare: $(VENV)/.ready
@@ -20,6 +24,14 @@ WORKERS ?= auto
 
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
+
+# scikit-learn's own tests inside skmlp.fused(); SUITES="pipeline multiclass" runs two of them.
+sklearn-suites: $(VENV)/.ready
+	$(BIN)/python tests/sklearn_suites.py $(SUITES)
+
+# With skore, Optuna and TensorBoard, in an environment of their own.
+integrations: $(INTEGRATIONS)/.ready
+	$(INTEGRATIONS)/bin/python -m pytest tests/integrations
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .
@@ -37,4 +49,4 @@ benchmark: $(VENV)/.ready
 	$(BIN)/python benchmarks/fused_search.py
 
 clean:
-	rm -rf $(VENV) results .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(INTEGRATIONS) results .pytest_cache .mypy_cache .ruff_cache

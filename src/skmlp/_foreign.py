@@ -20,6 +20,7 @@ _MOST_ITEMS = 100
 _DEEPEST = 30
 
 # Where scikit-learn asks for the number of jobs to deal fits into: everywhere else, rows.
+_BETWEEN = ("joblib.", "sklearn.utils.parallel", "skmlp.")
 _DEALS_FITS = ("sklearn.ensemble.", "sklearn.feature_selection.")
 
 
@@ -39,6 +40,26 @@ def are_foreign(calls: Iterable[Callable[[], Any]]) -> bool:
     )
 
 
+def is_foreign(frame: FrameType | None) -> bool:
+    """Whether who runs calls by joblib is scikit-learn, with nothing at hand that is a network.
+
+    Parameters
+    ----------
+    frame : FrameType
+        Of the backend. What the calls are made of is what the first function of scikit-learn's
+        above it has at hand.
+    """
+    while frame is not None and _module(frame).startswith(_BETWEEN):
+        frame = frame.f_back
+    if frame is None or not _module(frame).startswith("sklearn."):
+        return False
+    return _all_free(frame.f_locals.values(), {}, 0)
+
+
+def _module(frame: FrameType) -> str:
+    return frame.f_globals.get("__name__", "")
+
+
 def deals_fits(frame: FrameType | None) -> bool:
     """Whether who asks for the number of jobs will deal fits of networks into so many calls.
 
@@ -48,7 +69,7 @@ def deals_fits(frame: FrameType | None) -> bool:
         Of the function that called the backend: joblib's.
     """
     while frame is not None:
-        module, asker = frame.f_globals.get("__name__", ""), frame.f_locals.get("self")
+        module, asker = _module(frame), frame.f_locals.get("self")
         if isinstance(asker, joblib.Parallel):
             return True
         if module.startswith("sklearn.") and not module.startswith(_DEALS_FITS):
@@ -90,7 +111,11 @@ def _all_free(values: Iterable[Any], known: dict[int, bool], depth: int) -> bool
 
 
 def _parts(estimator: Any) -> Iterable[Any]:
-    return () if isinstance(estimator, type) else getattr(estimator, "__dict__", {}).values()
+    """Its parameters; what it has fitted is made of them."""
+    if isinstance(estimator, type):
+        return ()
+    attributes = getattr(estimator, "__dict__", {})
+    return [value for name, value in attributes.items() if not name.endswith("_")]
 
 
 def _is_estimator(value: Any) -> bool:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import joblib
 from joblib.parallel import FallbackToBackend, ParallelBackendBase
 
-from ._foreign import are_foreign, deals_fits
+from ._foreign import are_foreign, deals_fits, is_foreign
 from ._meeting import run_together
 from ._outside import outside_backend, run_outside
 from ._overlap import Overlap
@@ -92,6 +92,9 @@ class FusedBackend(ParallelBackendBase):
 
     def configure(self, n_jobs: int = 1, parallel: Any = None, **asked: Any) -> int:
         if self._asked is None:
+            if is_foreign(sys._getframe(1)):
+                hints = {name: asked.get(name) for name in ("prefer", "require")}
+                raise FallbackToBackend(outside_backend(self.outside, **hints))
             own = self._own()
             own._asked = {"n_jobs": n_jobs, **asked}
             raise FallbackToBackend(own)
