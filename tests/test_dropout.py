@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from skmlp.training import draws
 from skmlp.training.dropout import DropoutMasks
 
 WIDTHS, B = (50, 30), 16
@@ -69,3 +70,22 @@ def test_layers_without_dropout_have_no_mask():
     assert drawn.active
     assert drawn.next_step(B)[0] is None
     assert not masks((0.0, 0.0)).active
+
+
+@pytest.mark.parametrize("steps", range(5))
+def test_masks_go_on_where_they_stopped_also_where_a_draw_ends(steps, monkeypatch):
+    monkeypatch.setattr(draws, "_ENTRIES_PER_DRAW", 24)  # two steps of 3 rows and 4 units
+
+    def masks(seed):
+        generators = [np.random.default_rng(seed)]
+        cpu = torch.device("cpu")
+        return DropoutMasks([(0.5,)], (4,), 3, generators, torch.float64, cpu)
+
+    whole, resumed = masks(0), masks(1)
+    for _ in range(steps):
+        whole.next_step(3)
+    state, step = whole.position(0)
+    resumed.generators[0].bit_generator.state = state
+    resumed.go_to(step)
+    for _ in range(3):
+        assert torch.equal(whole.next_step(3)[0], resumed.next_step(3)[0])

@@ -59,8 +59,8 @@ class Rows:
 class RandomStates:
     """Where the random streams of a training stand: row order and dropout.
 
-    Dropout masks are drawn for many steps at once: ``dropout`` is the state before the last
-    draw, ``dropout_steps`` the steps since.
+    Dropout masks are drawn for many steps at once: ``dropout`` is the state before the draw that
+    the next step belongs to, ``dropout_steps`` how many of its steps are used up.
     """
 
     order: Mapping[str, Any]

@@ -94,8 +94,9 @@ class Levels:
         ]
 
     def position(self) -> tuple[Mapping[str, Any], int]:
-        """The generator's state before the last draw, and the steps since."""
-        return self._state, self.step
+        """The generator's state before the next step's draw, and how many of its steps are used."""
+        used_up = self.step >= self.n_steps
+        return (self.rng.bit_generator.state if used_up else self._state), self.step
 
     def go_to(self, step: int) -> None:
         """Go on after ``step`` steps of the draw that the generator's state begins."""

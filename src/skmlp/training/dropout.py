@@ -63,8 +63,10 @@ class DropoutMasks:
         return [None if m is None else m[:, step, :n_rows] for m in self._masks]
 
     def position(self, k: int) -> tuple[Mapping[str, Any], int]:
-        """Where network k's stream stands: its state before the last draw, and steps since."""
-        return self._states[k], self._step
+        """Where network k's stream stands: its state before the next step's draw, and its step."""
+        used_up = self._step >= self.steps_per_draw
+        state = self.generators[k].bit_generator.state if used_up else self._states[k]
+        return state, self._step
 
     def go_to(self, step: int) -> None:
         """Go on after ``step`` steps of the draw that the generators' states begin."""

@@ -10,7 +10,7 @@ from ..._task import Checkpoint, RandomStates, TrainingResult, TrainingTask
 from ..batches import RowOrder
 from ..draws import Levels
 from ..flops import flops_per_step
-from ..progress import DivergenceError, Progress, check_finite
+from ..progress import Progress, check_finite
 from ..stack import Outcome, finished, random_streams, starting_weights
 from ..weights import check_penalty
 from .arrays import Parameters, Workspace, fixed, layer_table, set_levels
@@ -174,13 +174,13 @@ class CompiledNetwork:
 
 
 def train_network(task: TrainingTask, run: Any) -> Outcome:
-    """Train one plain network, unless ``run.stop`` is set meanwhile."""
-    network = CompiledNetwork(task)
+    """Train one plain network, unless ``run.stop`` is set meanwhile; what fails is its own."""
     try:
+        network = CompiledNetwork(task)
         while network.progress.stopping_reason is None and not run.stop.is_set():
             network.run_epoch()
             if run.bar is not None:
                 run.bar.note(network.progress)
         return network.result()
-    except DivergenceError as error:
+    except Exception as error:
         return error

@@ -1,0 +1,260 @@
+"""Compiled loops give the networks that the torch executor gives."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from helpers import TARGETS, assert_same, make_task, random_rows
+
+from skmlp import config
+from skmlp._task import TrainingResult
+from skmlp.network.activations import ACTIVATIONS
+from skmlp.network.losses import LOSSES
+from skmlp.training import train
+from skmlp.training.compiled import is_plain
+from skmlp.training.optimizers import OPTIMIZERS
+from skmlp.training.progress import SCHEDULES
+
+
+def both_ways(task, rtol=1e-9):
+    """The result of the compiled loops, compared with that of the torch executor."""
+    with config(executor="torch"):
+        (expected,) = train([task])
+    with config(executor="compiled"):
+        (found,) = train([task])
+    assert_same(found, expected, rtol)
+    for name in ("validation_loss_curve", "validation_scores"):
+        ours, theirs = getattr(found, name), getattr(expected, name)
+        assert (ours is None) == (theirs is None)
+        if ours is not None:
+            np.testing.assert_allclose(ours, theirs, rtol=max(rtol, 1e-9), atol=1e-12)
+    assert found.t == expected.t
+    assert found.no_improvement_count == expected.no_improvement_count
+    return found
+
+
+def small(loss="log_loss", *, n=30, weights=False, **others):
+    """Few rows: without a compiler the loops run in Python."""
+    rows = random_rows(loss, n=n)
+    if weights:
+        rows = replace(rows, weights=np.random.default_rng(1).uniform(0.2, 3.0, n))
+    score = "r2" if loss in ("squared_error", "poisson") else "accuracy"
+    score = "subset_accuracy" if loss == "binary_log_loss" else score
+    others = {"score": score, "batch_size": 8, "hidden": (4, 3), "max_iter": 3, **others}
+    return make_task(rows=rows, loss=loss, **others)
+
+
+def validated(task, weights=False, seed=5):
+    rows = random_rows(task.loss, n=21, seed=seed)
+    if weights:
+        rows = replace(rows, weights=np.random.default_rng(2).uniform(0.2, 3.0, 21))
+    return replace(task, validation=rows)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_activations(activation, dropout):
+    both_ways(small(activations=(activation, activation), dropout=dropout, negative_slope=0.2))
+
+
+@pytest.mark.parametrize("weights", [False, True])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_losses_and_scores(loss, weights):
+    both_ways(validated(small(loss, weights=weights), weights))
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("learning_rate", SCHEDULES)
+def test_optimizers_and_schedules(name, learning_rate):
+    settings = {"momentum": 0.8, "beta_1": 0.85, "beta_2": 0.97, "epsilon": 1e-6}
+    task = small(
+        optimizer=name,
+        settings=settings,
+        learning_rate=learning_rate,
+        learning_rate_init=0.02,
+        max_iter=6,
+        tol=10.0,
+        n_iter_no_change=1,
+    )
+    both_ways(replace(task, n_iter_no_change=1))
+
+
+@pytest.mark.parametrize(
+    "settings", [{"momentum": 0.0}, {"momentum": 0.9, "nesterovs_momentum": False}]
+)
+def test_sgd_without_nesterov(settings):
+    both_ways(small(optimizer="sgd", settings=settings, learning_rate_init=0.05))
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"alpha": 0.3},
+        {"alpha": 0.3, "l1_ratio": 0.4},
+        {"alpha": 0.3, "l1_ratio": 1.0},
+        {"weight_decay": 0.5, "learning_rate_init": 0.1},
+        {"max_grad_value": 0.02},
+        {"max_grad_norm": 0.1},
+        {"max_grad_value": 0.03, "max_grad_norm": 0.05, "alpha": 0.1, "weight_decay": 0.2},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("weights", [False, True])
+def test_penalties_clipping_and_decay(rule, weights):
+    both_ways(small(weights=weights, **rule))
+
+
+@pytest.mark.parametrize("hidden", [(), (1,), (5,), (3, 4, 5)])
+@pytest.mark.parametrize("loss", ["binary_log_loss", "squared_error"])
+def test_shapes_down_to_one_feature_and_one_output(hidden, loss):
+    wide = random_rows(loss)
+    for rows in (wide, replace(wide, X=wide.X[:, :1], targets=wide.targets[:, :1])):
+        both_ways(make_task(rows=rows, hidden=hidden, loss=loss, score="r2", max_iter=2))
+
+
+def test_products_of_every_size():
+    """Those of few multiplications are loops, the others BLAS's."""
+    rows = random_rows(n=120, d=40)
+    for hidden in ((60, 50), (1, 70), (70, 1)):
+        both_ways(make_task(rows=rows, hidden=hidden, batch_size=50, dropout=0.2), rtol=1e-8)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 30])
+def test_batches_of_any_size_in_any_order(batch_size):
+    both_ways(small(batch_size=batch_size, dropout=0.2))
+    both_ways(small(batch_size=batch_size, shuffle=False))
+
+
+def test_layers_with_and_without_dropout():
+    task = small(hidden=(4, 5, 3), activations=("relu", "gelu", "tanh"))
+    both_ways(replace(task, dropout=(0.0, 0.4, 0.2)))
+
+
+def test_dropout_draws_again_when_its_levels_are_used_up(monkeypatch):
+    from skmlp.training import draws
+
+    monkeypatch.setattr(draws, "_ENTRIES_PER_DRAW", 100)
+    both_ways(small(dropout=0.3))
+
+
+def test_early_stopping_gives_back_the_best_weights():
+    task = validated(small(max_iter=40, early_stopping=True, learning_rate_init=0.1))
+    found = both_ways(replace(task, n_iter_no_change=3))
+    assert found.stopping_reason == "early_stopping"
+    assert found.best_validation_score == max(found.validation_scores)
+
+
+def test_a_run_that_no_longer_improves_ends():
+    found = both_ways(replace(small(tol=10.0, max_iter=50), n_iter_no_change=2))
+    assert found.stopping_reason == "no_improvement"
+
+
+@pytest.mark.parametrize("loss", TARGETS)
+def test_float32_to_its_precision(loss):
+    task = validated(small(loss, dtype="float32", dropout=0.2, learning_rate_init=0.01))
+    for name in ("train", "validation"):
+        rows = getattr(task, name)
+        X, targets = rows.X.astype(np.float32), rows.targets.astype(np.float32)
+        task = replace(task, **{name: replace(rows, X=X, targets=targets)})
+    with config(executor="torch"):
+        (expected,) = train([task])
+    with config(executor="compiled"):
+        (found,) = train([task])
+    for ours, theirs in zip(found.coefs, expected.coefs, strict=True):
+        assert ours.dtype == np.float32
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(found.loss_curve, expected.loss_curve, rtol=1e-4)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize(("first", "then"), [("torch", "compiled"), ("compiled", "torch")])
+def test_training_goes_on_in_the_other_executor(optimizer, first, then):
+    task = small(optimizer=optimizer, dropout=0.2, learning_rate_init=0.02, max_iter=1)
+    task.keep_checkpoint = True
+
+    def after_three(executors):
+        resumed = task
+        for executor in executors:
+            with config(executor=executor):
+                (result,) = train([resumed])
+            assert isinstance(result, TrainingResult)
+            history = {"t": result.t, "loss_curve": list(result.loss_curve)}
+            resumed = replace(
+                task,
+                initial_weights=(result.coefs, result.intercepts),
+                history=history,
+                resume=result.checkpoint,
+            )
+        return result
+
+    assert_same(after_three([first, then, first]), after_three(["torch"] * 3))
+
+
+def test_divergence_is_its_own_error():
+    tasks = [
+        small("squared_error", optimizer="sgd", activations=("identity",) * 2, max_iter=30, seed=k)
+        for k in range(2)
+    ]
+    tasks[0].learning_rate_init, tasks[1].learning_rate_init = 0.01, 10.0
+    with config(executor="compiled"):
+        fine, diverged = train(tasks)
+    assert isinstance(fine, TrainingResult)
+    assert isinstance(diverged, ValueError)
+    assert "diverged" in str(diverged)
+
+
+def test_whatever_building_raises_is_its_own_error():
+    def raising(shape, rng):
+        raise ArithmeticError("mine")
+
+    with config(executor="compiled"):
+        fine, failed = train([small(), small(initialization=raising)])
+    assert isinstance(fine, TrainingResult)
+    assert isinstance(failed, ArithmeticError)
+
+
+def test_bits_do_not_depend_on_who_trains_beside(monkeypatch):
+    import torch
+
+    tasks = [small(seed=k, hidden=[(4,), (6, 2)][k % 2], dropout=0.2) for k in range(9)]
+    with config(executor="compiled"):
+        alone = [train([task])[0] for task in tasks]
+        monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+        together = train(tasks)
+    for one, other in zip(alone, together, strict=True):
+        for a, b in zip(one.coefs, other.coefs, strict=True):
+            np.testing.assert_array_equal(a, b)
+        assert one.loss_curve == other.loss_curve
+
+
+def test_read_only_and_strided_rows_are_taken_as_they_are():
+    task = small()
+    X = np.asfortranarray(task.train.X)
+    X.flags.writeable = False
+    with config(executor="compiled"):
+        (found,) = train([replace(task, train=replace(task.train, X=X))])
+        (expected,) = train([task])
+    np.testing.assert_array_equal(found.coefs[0], expected.coefs[0])
+
+
+def test_what_is_plain():
+    import scipy.sparse
+
+    task = small()
+    assert is_plain(task)
+    assert is_plain(validated(task))
+    assert not is_plain(replace(task, device="cuda"))
+    sparse = replace(task.train, X=scipy.sparse.csr_matrix(task.train.X))
+    assert not is_plain(replace(task, train=sparse))
+    assert not is_plain(replace(task, validation=sparse))
+    assert not is_plain(small(optimizer="lbfgs"))
+
+
+def test_the_penalty_of_tiny_weights_is_an_error_where_float32_cannot_hold_it():
+    task = small(dtype="float32", alpha=0.1)
+    rows = replace(task.train, weights=np.full(30, 1e-45))
+    with config(executor="compiled"):
+        (found,) = train([replace(task, train=rows)])
+    assert "too large for float32" in str(found)
