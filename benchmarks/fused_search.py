@@ -17,19 +17,11 @@ from statistics import median
 from time import perf_counter
 
 import numpy as np
-from one_fit import Case, circles, digits, machine, skorch_net
-from sklearn.datasets import load_breast_cancer
+from one_fit import Case, breast_cancer, circles, digits, machine, skorch_net
 from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPClassifier as SklearnMLP
-from sklearn.preprocessing import StandardScaler
 
 import skmlp
-
-
-def breast_cancer():
-    X, y = load_breast_cancer(return_X_y=True)
-    return StandardScaler().fit_transform(X).astype(np.float32), y
-
 
 CASES = [
     Case("circles 2-10-2, batch 32", circles, (10,), 32, 200),

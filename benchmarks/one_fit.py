@@ -1,8 +1,9 @@
 """Time one fit: scikit-learn's MLP, a skorch net, a plain torch loop and skmlp, side by side.
 
 Equal work: same shapes, batches, epochs, dtype (float32), Adam, and threads. The skorch net has
-torch.optim.Adam as it comes, and once more with its fused kernel, as the torch loop has it. All
-contenders of a case take turns in one process; figures are medians and ratios of medians.
+torch.optim.Adam as it comes, the torch loop its fused kernel; skmlp trains by compiled loops, and
+once more by its torch executor. All contenders of a case take turns in one process; figures are
+medians and ratios of medians.
 
     python benchmarks/one_fit.py [--repeats 5] [--threads 1] [--markdown]
 """
@@ -31,7 +32,7 @@ import numpy as np  # noqa: E402
 import skorch  # noqa: E402
 import torch  # noqa: E402
 from sklearn import __version__ as sklearn_version  # noqa: E402
-from sklearn.datasets import load_digits, make_circles  # noqa: E402
+from sklearn.datasets import load_breast_cancer, load_digits, make_circles  # noqa: E402
 from sklearn.neural_network import MLPClassifier as SklearnMLP  # noqa: E402
 from sklearn.preprocessing import StandardScaler  # noqa: E402
 from threadpoolctl import threadpool_limits  # noqa: E402
@@ -55,6 +56,11 @@ def circles():
     return X.astype(np.float32), y
 
 
+def breast_cancer():
+    X, y = load_breast_cancer(return_X_y=True)
+    return StandardScaler().fit_transform(X).astype(np.float32), y
+
+
 def digits():
     X, y = load_digits(return_X_y=True)
     return StandardScaler().fit_transform(X).astype(np.float32), y
@@ -67,8 +73,10 @@ def random_rows():
 
 CASES = [
     Case("circles 2-10-2, batch 32", circles, (10,), 32, 30),
+    Case("breast cancer 30-50-2, batch 32", breast_cancer, (50,), 32, 30),
     Case("digits 64-100-10, batch 64", digits, (100,), 64, 15),
     Case("digits 64-100-10, batch 200", digits, (100,), 200, 30),
+    Case("digits 64-256-256-10, batch 128", digits, (256, 256), 128, 10),
     Case("random 50-256-256-5, batch 256", random_rows, (256, 256), 256, 5),
 ]
 
@@ -85,8 +93,9 @@ def fit_sklearn(case: Case, X, y):
     return SklearnMLP(**_parameters(case)).fit(X, y)
 
 
-def fit_skmlp(case: Case, X, y):
-    return skmlp.MLPClassifier(**_parameters(case)).fit(X, y)
+def fit_skmlp(case: Case, X, y, executor: str = "auto"):
+    with skmlp.config(executor=executor):
+        return skmlp.MLPClassifier(**_parameters(case)).fit(X, y)
 
 
 def _parameters(case: Case) -> dict:
@@ -100,12 +109,11 @@ def _parameters(case: Case) -> dict:
     }
 
 
-def skorch_net(case: Case, X, y, **optimizer) -> skorch.NeuralNetClassifier:
+def skorch_net(case: Case, X, y) -> skorch.NeuralNetClassifier:
     return skorch.NeuralNetClassifier(
         module_of(case, X, y),
         criterion=torch.nn.CrossEntropyLoss,
         optimizer=torch.optim.Adam,
-        **optimizer,
         lr=1e-3,
         max_epochs=case.epochs,
         batch_size=case.batch_size,
@@ -115,8 +123,8 @@ def skorch_net(case: Case, X, y, **optimizer) -> skorch.NeuralNetClassifier:
     )
 
 
-def fit_skorch(case: Case, X, y, **optimizer):
-    return skorch_net(case, X, y, **optimizer).fit(X, y.astype(np.int64))
+def fit_skorch(case: Case, X, y):
+    return skorch_net(case, X, y).fit(X, y.astype(np.int64))
 
 
 def fit_torch(case: Case, X, y):
@@ -138,8 +146,8 @@ def fit_torch(case: Case, X, y):
 CONTENDERS = {
     "scikit-learn": fit_sklearn,
     "skorch": fit_skorch,
-    "skorch, fused Adam": partial(fit_skorch, optimizer__fused=True),
     "torch loop": fit_torch,
+    "skmlp by torch": partial(fit_skmlp, executor="torch"),
     "skmlp": fit_skmlp,
 }
 
