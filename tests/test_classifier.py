@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from skmlp import MLPClassifier
+from skmlp import MLPClassifier, _base
 
 
 def small(**parameters):
@@ -157,30 +157,31 @@ def test_validation_sees_plain_targets():
     assert len(model.validation_scores_) == 3
 
 
-def test_validation_scores_do_not_use_class_weights():
+@pytest.fixture
+def splits(monkeypatch):
+    """The rows for training and for validation of each fit."""
+    seen, split = [], _base.held_out
+    monkeypatch.setattr(_base, "held_out", lambda *given: seen.append(split(*given)) or seen[-1])
+    return seen
+
+
+def test_validation_scores_do_not_use_class_weights(splits):
     X, y = iris()
     model = small(early_stopping=True, class_weight={0: 1.0, 1: 1.0, 2: 1e-6}, max_iter=30)
-    seen = []
-    split = model._split
-    model._split = lambda rows, state: seen.append(split(rows, state)) or seen[-1]
     model.fit(X, y)
-    held_out = seen[0][1]
+    held_out = splits[0][1]
     assert held_out.weights is None
     best = np.mean(model.predict(held_out.X) == held_out.labels)
     assert model.best_validation_score_ == pytest.approx(best)
     assert model.best_validation_score_ < 0.9  # class 2 is not learned, and it counts
 
 
-def test_early_stopping_holds_out_classes_in_proportion():
+def test_early_stopping_holds_out_classes_in_proportion(splits):
     X, y = iris()
     order = np.random.default_rng(0).permutation(90)
     X, y = X[:90][order], np.where(np.arange(90)[order] < 60, 0, 1)  # two to one
-    seen = []
-    model = small(early_stopping=True, validation_fraction=0.2)
-    split = model._split
-    model._split = lambda rows, state: seen.append(split(rows, state)) or seen[-1]
-    model.fit(X, y)
-    train, held_out = seen[0]
+    small(early_stopping=True, validation_fraction=0.2).fit(X, y)
+    train, held_out = splits[0]
     assert (len(train), len(held_out)) == (72, 18)
     assert np.bincount(held_out.labels).tolist() == [12, 6]
 
@@ -247,7 +248,7 @@ def test_validation_classes_must_be_known():
 def test_warm_start_needs_known_classes():
     X, y = iris()
     model = small(warm_start=True).fit(X, y)
-    with pytest.raises(ValueError, match="not seen before"):
+    with pytest.raises(ValueError, match="same classes as in the previous call"):
         model.fit(X, y + 1)
 
 

@@ -100,7 +100,7 @@ def test_history_is_the_estimators_curves():
     assert all(duration > 0 for duration in history[:, "dur"])
 
 
-def test_watching_changes_nothing():
+def test_watching_changes_nothing(by_torch):
     X, y = data()
     parameters = {"random_state": 0, "max_iter": 5, "dropout": 0.2, "batch_size": 32}
     watched = MLPClassifier((8,), callbacks=[Recorder()], **parameters).fit(X, y)

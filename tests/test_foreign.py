@@ -40,15 +40,15 @@ FOREIGN = [
     lambda: SVC(),
     lambda: make_pipeline(KNNImputer(), SVC()),
     lambda: GridSearchCV(KNeighborsClassifier(), {"n_neighbors": [1, 3]}),
-    lambda: RandomForestClassifier(3).fit(*iris()),
-    lambda: RandomForestClassifier(3).fit(*iris()).estimators_[0].predict_proba,
+    lambda: RandomForestClassifier(3, random_state=0).fit(*iris()),
+    lambda: RandomForestClassifier(3, random_state=0).fit(*iris()).estimators_[0].predict_proba,
     lambda: partial(euclidean_distances, squared=True),
 ]
 OURS = [
     lambda: mlp(),
     lambda: make_pipeline(KNNImputer(), mlp()),
     lambda: GridSearchCV(SVC(), {"alpha": [mlp()]}),
-    lambda: BaggingClassifier(mlp(), 2).fit(*iris()).estimators_,
+    lambda: BaggingClassifier(mlp(), 2, random_state=0).fit(*iris()).estimators_,
     lambda: mlp().predict,
     lambda: partial(cross_val_score, mlp()),
     lambda: {"deep": [(1, {"model": mlp()})]},
@@ -68,6 +68,15 @@ def test_calls_that_hold_a_network_or_may_make_one_are_not(make):
     X, y = iris()
     assert not are_foreign([call(make(), X, y)])
     assert not are_foreign([call(SVC(), X, y), call(X, estimator=make())])
+
+
+def test_methods_of_what_holds_a_network_are_not_foreign():
+    X, y = iris()
+    for model, foreign in ((SVC(), True), (mlp(), False)):
+        method = make_pipeline(KNNImputer(), model).fit(X, y).score
+        assert are_foreign([call(X, y, function=method)]) == foreign
+        plain = BatchedCalls([joblib.delayed(method)(X, y)], (None, None))
+        assert are_foreign([plain]) == foreign
 
 
 def test_only_scikit_learns_functions_are_known():

@@ -14,6 +14,8 @@ from skmlp.training import padding, train
 from skmlp.training.optimizers import OPTIMIZERS
 from skmlp.training.padding import may_pad, padded
 
+pytestmark = pytest.mark.usefixtures("by_torch")
+
 SIZES = [(3, 7), (6, 2), (5, 5)]
 
 

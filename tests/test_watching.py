@@ -66,7 +66,7 @@ def test_nothing_is_shown_unless_it_is_asked_for(capsys):
     assert capsys.readouterr() == ("", "")
 
 
-def test_shares_of_the_time_add_up_to_what_the_stack_took(monkeypatch):
+def test_shares_of_the_time_add_up_to_what_the_stack_took(monkeypatch, by_torch):
     clock = iter(range(1000))
     monkeypatch.setattr(training.stack, "perf_counter", lambda: float(next(clock)))
     tasks = [make_task(seed=k, max_iter=epochs) for k, epochs in enumerate([2, 2, 5])]

@@ -34,10 +34,15 @@ def are_foreign(calls: Iterable[Callable[[], Any]]) -> bool:
     """
     known: dict[int, bool] = {}  # by id: the calls keep the objects alive
     return all(
-        _is_scikit_learns(function) and _is_free((args, keywords), known)
+        _is_scikit_learns(function) and _is_free((_wrapped(function), args, keywords), known)
         for call in calls
         for function, args, keywords in getattr(call, "items", [(None, (), {})])
     )
+
+
+def _wrapped(function: Any) -> Any:
+    """The function, or the method of an estimator, in scikit-learn's ``delayed``."""
+    return getattr(function, "function", function)
 
 
 def is_foreign(frame: FrameType | None) -> bool:

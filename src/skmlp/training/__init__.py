@@ -99,7 +99,7 @@ def _train_by_loops(tasks: Sequence[TrainingTask], bar: StackBar | None) -> Outc
 
     def train_one(task: TrainingTask) -> Outcome:
         start = perf_counter()
-        with flushed_denormals():
+        with usual_torch("cpu"), flushed_denormals():
             outcome = train_network(task, run)
         if isinstance(outcome, TrainingResult):
             outcome.seconds = perf_counter() - start

@@ -30,11 +30,12 @@ _OPTIONS: dict[str, Any] = {
     "no_cfunc_wrapper": True,
     "_nrt": False,  # no memory is allocated
 }
+_INNER = {**_OPTIONS, "no_cpython_wrapper": True}  # not called from Python
 
 
 def compiled(function: Callable[..., Any]) -> Any:
-    """A function that loops call."""
-    return numba.njit(**_OPTIONS)(function)
+    """A function that loops call, and nobody else."""
+    return numba.njit(**_INNER)(function)
 
 
 def part(function: Callable[..., Any]) -> Any:
@@ -43,7 +44,7 @@ def part(function: Callable[..., Any]) -> Any:
     A function that is called is compiled alone, and once more with each caller; parts are
     compiled with their callers only. Large ones that are called from one or two places are parts.
     """
-    return numba.njit(inline="always", **_OPTIONS)(function)
+    return numba.njit(inline="always", **_INNER)(function)
 
 
 class Loop:
