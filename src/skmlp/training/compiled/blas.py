@@ -63,72 +63,76 @@ _N, _T = ord("N"), ord("T")
 
 
 @part
-def address_of(array, at):
-    return np.intp(array.ctypes.data) + at * array.itemsize
+def address_of(array):
+    return np.intp(array.ctypes.data)
 
 
 @compiled
-def times(gemm, B, p, m, a, a_at, W, w_at, z, z_at):
+def times(gemm, B, p, m, a, W, z):
     """z (B, m) = a (B, p) · W (p, m)."""
     zero, one = z.dtype.type(0), z.dtype.type(1)
     if B * p * m > _FEW:
-        first, second, out = address_of(W, w_at), address_of(a, a_at), address_of(z, z_at)
+        first, second, out = address_of(W), address_of(a), address_of(z)
         call_gemm(gemm, _N, _N, m, B, p, one, zero, first, m, second, p, out, m)
     elif m == 1:
         for i in range(B):
-            total = zero
+            row, total = a[i * p : (i + 1) * p], zero
             for k in range(p):
-                total += a[a_at + i * p + k] * W[w_at + k]
-            z[z_at + i] = total
+                total += row[k] * W[k]
+            z[i] = total
     else:
         for i in range(B):
+            row, out = a[i * p : (i + 1) * p], z[i * m : (i + 1) * m]
             for j in range(m):
-                z[z_at + i * m + j] = zero
+                out[j] = zero
             for k in range(p):
-                v = a[a_at + i * p + k]
+                v, w = row[k], W[k * m : (k + 1) * m]
                 for j in range(m):
-                    z[z_at + i * m + j] += v * W[w_at + k * m + j]
+                    out[j] += v * w[j]
 
 
 @compiled
-def transposed_times(gemm, B, p, m, a, a_at, d, d_at, out, at):
+def transposed_times(gemm, B, p, m, a, d, out):
     """out (p, m) = aᵀ · d, for a (B, p) and d (B, m)."""
     zero, one = out.dtype.type(0), out.dtype.type(1)
     if B * p * m > _FEW:
-        first, second, result = address_of(d, d_at), address_of(a, a_at), address_of(out, at)
+        first, second, result = address_of(d), address_of(a), address_of(out)
         call_gemm(gemm, _N, _T, m, p, B, one, zero, first, m, second, p, result, m)
         return
     for k in range(p * m):
-        out[at + k] = zero
-    if m == 1:
-        for i in range(B):
-            v = d[d_at + i]
+        out[k] = zero
+    for i in range(B):
+        row = a[i * p : (i + 1) * p]
+        if m == 1:
+            v = d[i]
             for k in range(p):
-                out[at + k] += v * a[a_at + i * p + k]
-    else:
-        for i in range(B):
+                out[k] += v * row[k]
+        else:
+            by = d[i * m : (i + 1) * m]
             for k in range(p):
-                v = a[a_at + i * p + k]
+                v, into = row[k], out[k * m : (k + 1) * m]
                 for j in range(m):
-                    out[at + k * m + j] += v * d[d_at + i * m + j]
+                    into[j] += v * by[j]
 
 
 @compiled
-def times_transposed(gemm, B, p, m, d, d_at, W, w_at, out, at):
+def times_transposed(gemm, B, p, m, d, W, out):
     """out (B, p) = d · Wᵀ, for d (B, m) and W (p, m)."""
     zero, one = out.dtype.type(0), out.dtype.type(1)
     if B * p * m > _FEW:
-        first, second, result = address_of(W, w_at), address_of(d, d_at), address_of(out, at)
+        first, second, result = address_of(W), address_of(d), address_of(out)
         call_gemm(gemm, _T, _N, p, B, m, one, zero, first, m, second, m, result, p)
-    elif m == 1:
-        for i in range(B):
-            v = d[d_at + i]
+        return
+    for i in range(B):
+        into = out[i * p : (i + 1) * p]
+        if m == 1:
+            v = d[i]
             for k in range(p):
-                out[at + i * p + k] = v * W[w_at + k]
-    else:
-        for i in range(B):
+                into[k] = v * W[k]
+        else:
+            by = d[i * m : (i + 1) * m]
             for k in range(p):
-                total = zero
+                w, total = W[k * m : (k + 1) * m], zero
                 for j in range(m):
-                    total += d[d_at + i * m + j] * W[w_at + k * m + j]
-                out[at + i * p + k] = total
+                    total += by[j] * w[j]
+                into[k] = total

@@ -40,8 +40,8 @@ _LEVELS = 1 << 16
 
 
 @compiled
-def copy(n, source, target, at):
-    for i in range(at, at + n):
+def copy(source, target):
+    for i in range(source.size):
         target[i] = source[i]
 
 
@@ -52,97 +52,117 @@ def softplus(v):
 
 
 @compiled
-def activate(code, slope, n, z, h, at):
-    """h = f(z) for n values from ``at`` on; z and h may be the same array."""
+def activate(code, slope, z, h):
+    """h = f(z); z and h may be the same array."""
     zero, one, half = z.dtype.type(0), z.dtype.type(1), z.dtype.type(0.5)
     if code == RELU:
-        for i in range(at, at + n):
+        for i in range(z.size):
             h[i] = zero if z[i] <= zero else z[i]  # NaN stays NaN
     elif code == IDENTITY:
-        copy(n, z, h, at)
+        copy(z, h)
     elif code == LOGISTIC:
-        for i in range(at, at + n):
+        for i in range(z.size):
             h[i] = one / (one + math.exp(-z[i]))
     elif code == TANH:
-        for i in range(at, at + n):
+        for i in range(z.size):
             h[i] = math.tanh(z[i])
     elif code == LEAKY_RELU:
         below = z.dtype.type(slope)
-        for i in range(at, at + n):
+        for i in range(z.size):
             h[i] = z[i] * below if z[i] <= zero else z[i]
     elif code == ELU:
-        for i in range(at, at + n):
+        for i in range(z.size):
             h[i] = math.expm1(z[i]) if z[i] <= zero else z[i]
     elif code == SELU:
         scale, alpha = z.dtype.type(_SELU_SCALE), z.dtype.type(_SELU_ALPHA)
-        for i in range(at, at + n):
+        for i in range(z.size):
             h[i] = alpha * math.expm1(z[i]) if z[i] <= zero else scale * z[i]
     elif code == GELU:
         root = z.dtype.type(math.sqrt(0.5))
-        for i in range(at, at + n):
+        for i in range(z.size):
             h[i] = z[i] * half * (one + math.erf(z[i] * root))
     elif code == SILU:
-        for i in range(at, at + n):
+        for i in range(z.size):
             h[i] = z[i] / (one + math.exp(-z[i]))
     elif code == MISH:
-        for i in range(at, at + n):
+        for i in range(z.size):
             h[i] = z[i] * math.tanh(softplus(z[i]))
     elif code == SOFTPLUS:
-        for i in range(at, at + n):
+        for i in range(z.size):
             h[i] = softplus(z[i])
 
 
 @compiled
-def activate_backward(code, slope, n, saved, d, at):
-    """d *= f'(z) for n values from ``at`` on; ``saved`` is z or f(z), see `NEEDS_INPUT`."""
+def activate_backward(code, slope, saved, d):
+    """d *= f'(z); ``saved`` is z or f(z), see `NEEDS_INPUT`."""
     zero, one, half = d.dtype.type(0), d.dtype.type(1), d.dtype.type(0.5)
     if code == RELU:
-        for i in range(at, at + n):
+        for i in range(d.size):
             d[i] = zero if saved[i] <= zero else d[i]
     elif code == LOGISTIC:
-        for i in range(at, at + n):
+        for i in range(d.size):
             d[i] *= saved[i] * (one - saved[i])
     elif code == TANH:
-        for i in range(at, at + n):
+        for i in range(d.size):
             d[i] *= one - saved[i] * saved[i]
     elif code == LEAKY_RELU:
         below = d.dtype.type(slope)
-        for i in range(at, at + n):
+        for i in range(d.size):
             d[i] = d[i] * below if saved[i] <= zero else d[i]
     elif code == ELU:
-        for i in range(at, at + n):
+        for i in range(d.size):
             d[i] = d[i] * (saved[i] + one) if saved[i] <= zero else d[i]
     elif code == SELU:
         scale, alpha = d.dtype.type(_SELU_SCALE), d.dtype.type(_SELU_ALPHA)
-        for i in range(at, at + n):
+        for i in range(d.size):
             d[i] *= saved[i] + alpha if saved[i] <= zero else scale
     elif code == GELU:
         root, top = d.dtype.type(math.sqrt(0.5)), d.dtype.type(1 / math.sqrt(2 * math.pi))
-        for i in range(at, at + n):
+        for i in range(d.size):
             v = saved[i]
             share = half * (one + math.erf(v * root))
             d[i] *= share + v * top * math.exp(-half * v * v)
     elif code == SILU:
-        for i in range(at, at + n):
+        for i in range(d.size):
             s = one / (one + math.exp(-saved[i]))
             d[i] *= s * (one + saved[i] * (one - s))
     elif code == MISH:
-        for i in range(at, at + n):
+        for i in range(d.size):
             t = math.tanh(softplus(saved[i]))
             d[i] *= t + saved[i] * (one - t * t) / (one + math.exp(-saved[i]))
     elif code == SOFTPLUS:
-        for i in range(at, at + n):
+        for i in range(d.size):
             d[i] *= -math.expm1(-saved[i])
 
 
 @compiled
-def drop(n, values, at, levels, first, threshold):
-    """Inverted dropout of n values: times 0 or 1/(1 - p), by 16 random bits each."""
+def drop(values, levels, threshold):
+    """Inverted dropout: times 0 or 1/(1 - p), by 16 random bits each."""
     # rounded to float32 in every dtype, as the masks of the other executor are
     scale = values.dtype.type(np.float32(_LEVELS / (_LEVELS - threshold)))
     zero = values.dtype.type(0)
-    for i in range(n):
-        values[at + i] *= scale if levels[first + i] >= threshold else zero
+    for i in range(values.size):
+        values[i] *= scale if levels[i] >= threshold else zero
+
+
+@compiled
+def add_to_rows(B, rows, biases):
+    m = biases.size
+    for i in range(B):
+        row = rows[i * m : (i + 1) * m]
+        for j in range(m):
+            row[j] += biases[j]
+
+
+@compiled
+def sum_of_rows(B, rows, total):
+    m = total.size
+    for j in range(m):
+        total[j] = rows[j]
+    for i in range(1, B):
+        row = rows[i * m : (i + 1) * m]
+        for j in range(m):
+            total[j] += row[j]
 
 
 @part
@@ -155,45 +175,41 @@ def forward(gemm, layers, slope, flat, units, saved, B, levels, step, batch):
     for layer in range(1, last + 1):
         p, m, at = layers[layer - 1, WIDTH], layers[layer, WIDTH], layers[layer, UNITS_AT]
         w_at, b_at = layers[layer, WEIGHTS_AT], layers[layer, BIASES_AT]
-        times(gemm, B, p, m, units, layers[layer - 1, UNITS_AT], flat, w_at, units, at)
-        for i in range(B):
-            for j in range(m):
-                units[at + i * m + j] += flat[b_at + j]
+        a_at = layers[layer - 1, UNITS_AT]
+        out = units[at : at + B * m]
+        times(gemm, B, p, m, units[a_at : a_at + B * p], flat[w_at : w_at + p * m], out)
+        add_to_rows(B, out, flat[b_at : b_at + m])
         if layer < last:
             code, threshold = layers[layer, CODE], layers[layer, THRESHOLD]
+            kept = saved[at : at + B * m]
             if code in (GELU, SILU, MISH):
-                copy(B * m, units, saved, at)
-                activate(code, slope, B * m, saved, units, at)
+                copy(out, kept)
+                activate(code, slope, kept, out)
             else:
-                activate(code, slope, B * m, units, units, at)
+                activate(code, slope, out, out)
                 if layers[layer, IS_SAVED]:
-                    copy(B * m, units, saved, at)
+                    copy(out, kept)
             if step >= 0 and threshold:
                 first = layers[layer, LEVELS_AT] + step * batch * m
-                drop(B * m, units, at, levels, first, threshold)
+                drop(out, levels[first : first + B * m], threshold)
 
 
 @part
 def backward(gemm, layers, slope, flat, gradient, units, saved, deltas, B, levels, step, batch):
     """Gradients of all parameters, from the logits' in the last layer's part of ``deltas``."""
     for layer in range(layers.shape[0] - 1, 0, -1):
-        p, m, at = layers[layer - 1, WIDTH], layers[layer, WIDTH], layers[layer, UNITS_AT]
-        w_at, b_at, a_at = (
-            layers[layer, WEIGHTS_AT],
-            layers[layer, BIASES_AT],
-            layers[layer - 1, UNITS_AT],
-        )
-        transposed_times(gemm, B, p, m, units, a_at, deltas, at, gradient, w_at)
-        for j in range(m):
-            gradient[b_at + j] = deltas[at + j]
-        for i in range(1, B):
-            for j in range(m):
-                gradient[b_at + j] += deltas[at + i * m + j]
-        if layer > 1:
-            below = layer - 1
-            times_transposed(gemm, B, p, m, deltas, at, flat, w_at, deltas, a_at)
+        below = layer - 1
+        p, m, at = layers[below, WIDTH], layers[layer, WIDTH], layers[layer, UNITS_AT]
+        w_at, b_at = layers[layer, WEIGHTS_AT], layers[layer, BIASES_AT]
+        a_at = layers[below, UNITS_AT]
+        d, a = deltas[at : at + B * m], units[a_at : a_at + B * p]
+        transposed_times(gemm, B, p, m, a, d, gradient[w_at : w_at + p * m])
+        sum_of_rows(B, d, gradient[b_at : b_at + m])
+        if below:
+            back = deltas[a_at : a_at + B * p]
+            times_transposed(gemm, B, p, m, d, flat[w_at : w_at + p * m], back)
             if step >= 0 and layers[below, THRESHOLD]:
                 first = layers[below, LEVELS_AT] + step * batch * p
-                drop(B * p, deltas, a_at, levels, first, layers[below, THRESHOLD])
+                drop(back, levels[first : first + B * p], layers[below, THRESHOLD])
             kept = saved if layers[below, IS_SAVED] else units
-            activate_backward(layers[below, CODE], slope, B * p, kept, deltas, a_at)
+            activate_backward(layers[below, CODE], slope, kept[a_at : a_at + B * p], back)

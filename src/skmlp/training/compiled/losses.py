@@ -7,28 +7,28 @@ import math
 import numpy as np
 
 from .codes import ACCURACY, BINARY_LOG_LOSS, LOG_LOSS, R2, SQUARED_ERROR
-from .compiling import Loop, compiled, part
+from .compiling import Loop, compiled
 
 
 @compiled
-def loss_of_row(code, m, z, at, t, row):
-    """Loss of one row's logits z from ``at`` on, summed over the m outputs in float64."""
-    total = 0.0
+def loss_of_row(code, z, t):
+    """Loss of one row's logits z and targets t (m,), summed over outputs in float64."""
+    m, total = z.size, 0.0
     if code == LOG_LOSS:
-        top = np.float64(z[at])
+        top = np.float64(z[0])
         for j in range(1, m):
-            top = max(top, np.float64(z[at + j]))
+            top = max(top, np.float64(z[j]))
         if math.isnan(top):
             return np.nan
         partition, weight = 0.0, 0.0
         for j in range(m):
-            v = np.float64(z[at + j]) - top
+            v = np.float64(z[j]) - top
             partition += math.exp(v)
-            weight += t[row, j]
-            total -= t[row, j] * v
+            weight += t[j]
+            total -= t[j] * v
         return total + weight * math.log(partition)
     for j in range(m):
-        v, w = np.float64(z[at + j]), np.float64(t[row, j])
+        v, w = np.float64(z[j]), np.float64(t[j])
         if code == BINARY_LOG_LOSS:
             total += max(v, 0.0) - v * w + math.log1p(math.exp(-abs(v)))
         elif code == SQUARED_ERROR:
@@ -39,41 +39,42 @@ def loss_of_row(code, m, z, at, t, row):
 
 
 @compiled
-def loss_gradient(code, m, z, at, t, row, scale, d):
-    """d = scale · ∂loss/∂z of one row's logits z; both from ``at`` on."""
-    one = z.dtype.type(1)
+def loss_gradient(code, z, t, scale, d):
+    """d = scale · ∂loss/∂z of one row's logits z (m,)."""
+    m, one = z.size, z.dtype.type(1)
     if code == LOG_LOSS:
-        top = z[at]
+        top = z[0]
         for j in range(1, m):
-            top = max(top, z[at + j])
+            top = max(top, z[j])
         partition = z.dtype.type(0)
         for j in range(m):
-            d[at + j] = math.exp(z[at + j] - top)
-            partition += d[at + j]
+            d[j] = math.exp(z[j] - top)
+            partition += d[j]
         for j in range(m):
-            d[at + j] = (d[at + j] / partition - t[row, j]) * scale
+            d[j] = (d[j] / partition - t[j]) * scale
         return
     for j in range(m):
         if code == BINARY_LOG_LOSS:
-            d[at + j] = (one / (one + math.exp(-z[at + j])) - t[row, j]) * scale
+            d[j] = (one / (one + math.exp(-z[j])) - t[j]) * scale
         elif code == SQUARED_ERROR:
-            d[at + j] = (z[at + j] - t[row, j]) * scale
+            d[j] = (z[j] - t[j]) * scale
         else:
-            d[at + j] = (math.exp(z[at + j]) - t[row, j]) * scale
+            d[j] = (math.exp(z[j]) - t[j]) * scale
 
 
-@part
-def batch_loss(code, B, m, z, at, T, order, first, weights, weight, deltas):
+@compiled
+def batch_loss(code, B, m, z, T, order, first, weights, weight, deltas):
     """Sum of a batch's weighted losses; ``deltas`` gets the gradient of their mean in the logits.
 
-    Logits and deltas begin at ``at``; ``weight`` is the sum of the batch's weights.
+    ``weight`` is the sum of the batch's weights.
     """
     total = 0.0
     for i in range(B):
-        row, place = order[first + i], at + i * m
+        row = order[first + i]
         w = weights[row] if weights.size else 1.0
-        total += w * loss_of_row(code, m, z, place, T, row)
-        loss_gradient(code, m, z, place, T, row, z.dtype.type(w / weight), deltas)
+        t, logits, by = T[row], z[i * m : (i + 1) * m], deltas[i * m : (i + 1) * m]
+        total += w * loss_of_row(code, logits, t)
+        loss_gradient(code, logits, t, z.dtype.type(w / weight), by)
     return total
 
 
@@ -82,7 +83,7 @@ def mean_loss(code, z, t, weights):
     """Mean loss over rows of weights (n,); z is flat."""
     total, weight, m = 0.0, 0.0, t.shape[1]
     for i in range(t.shape[0]):
-        total += weights[i] * loss_of_row(code, m, z, i * m, t, i)
+        total += weights[i] * loss_of_row(code, z[i * m : (i + 1) * m], t[i])
         weight += weights[i]
     return total / weight
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from .codes import L1, L2, SLOPE, UNITS_AT, WIDTH
 from .compiling import Loop
-from .layers import backward, forward
+from .layers import backward, copy, forward
 from .losses import batch_loss
 from .updates import clip, penalize, update
 
@@ -39,11 +39,21 @@ def take_steps(
         weight, penalty = 0.0, 0.0
         for i in range(B):
             row = order[first + i]
-            for j in range(d):
-                units[i * d + j] = X[row, j]
+            copy(X[row], units[i * d : (i + 1) * d])
             weight += weights[row] if weights.size else 1.0
         forward(gemm, layers, slope, flat, units, saved, B, levels, step, batch)
-        loss = batch_loss(loss_code, B, m, units, at, T, order, first, weights, weight, deltas)
+        loss = batch_loss(
+            loss_code,
+            B,
+            m,
+            units[at : at + B * m],
+            T,
+            order,
+            first,
+            weights,
+            weight,
+            deltas[at : at + B * m],
+        )
         backward(gemm, layers, slope, flat, gradient, units, saved, deltas, B, levels, step, batch)
         if numbers[L1] or numbers[L2]:
             l1, l2 = numbers[L1] / weight, numbers[L2] / weight
@@ -60,11 +70,9 @@ def predict(gemm, X, begin, B, layers, slope, flat, units, saved, levels, z):
     last, d = layers.shape[0] - 1, X.shape[1]
     m, at = layers[last, WIDTH], layers[last, UNITS_AT]
     for i in range(B):
-        for j in range(d):
-            units[i * d + j] = X[begin + i, j]
+        copy(X[begin + i], units[i * d : (i + 1) * d])
     forward(gemm, layers, slope, flat, units, saved, B, levels, -1, B)
-    for i in range(B * m):
-        z[begin * m + i] = units[at + i]
+    copy(units[at : at + B * m], z[begin * m : (begin + B) * m])
 
 
 @Loop
@@ -79,10 +87,20 @@ def loss_and_gradient(
     last, d = layers.shape[0] - 1, X.shape[1]
     m, at = layers[last, WIDTH], layers[last, UNITS_AT]
     for i in range(B):
-        for j in range(d):
-            units[i * d + j] = X[begin + i, j]
+        copy(X[begin + i], units[i * d : (i + 1) * d])
     forward(gemm, layers, slope, flat, units, saved, B, levels, -1, B)
-    loss = batch_loss(loss_code, B, m, units, at, T, order, begin, weights, weight, deltas)
+    loss = batch_loss(
+        loss_code,
+        B,
+        m,
+        units[at : at + B * m],
+        T,
+        order,
+        begin,
+        weights,
+        weight,
+        deltas[at : at + B * m],
+    )
     backward(gemm, layers, slope, flat, gradient, units, saved, deltas, B, levels, -1, B)
     for i in range(flat.size):
         total[i] += gradient[i]
