@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -53,6 +55,22 @@ def test_loss_curve_falls_and_reasons_are_told():
     assert np.all(np.diff(converged.loss_curve) <= 1e-12)
     assert train([lbfgs(max_iter=3)])[0].stopping_reason == "max_iter"
     assert train([lbfgs(max_iter=500, max_fun=2, tol=0.0)])[0].stopping_reason == "max_fun"
+
+
+@pytest.mark.parametrize("tol", [1e-2, 1e-4])
+def test_it_stops_at_the_first_gradient_within_tol(tol):
+    task = lbfgs(alpha=0.1, max_iter=500, tol=tol)
+    (result,) = train([task])
+    assert result.stopping_reason == "converged"
+
+    def largest_entry(n_iterations):
+        (stopped,) = train([replace(task, max_iter=n_iterations)])
+        problem = FullBatchProblem(task)
+        problem.module.blocks.set_network(0, stopped.coefs, stopped.intercepts)
+        return np.abs(problem.value_and_gradient(problem._start())[1]).max()
+
+    assert largest_entry(result.n_iter) <= tol
+    assert all(largest_entry(n) > tol for n in range(1, result.n_iter))
 
 
 def test_slow_progress_does_not_stop_it_before_its_own_tolerance():
