@@ -3,7 +3,7 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 
-.PHONY: compare test lint docs-check benchmark clean
+.PHONY: compare test mutation lint docs-check benchmark clean
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -17,6 +17,10 @@ compare: $(VENV)/.ready
 
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest
+
+# Do the tests notice small changes of the code? Takes long; MODULES="training.batches" for some.
+mutation: $(VENV)/.ready
+	$(BIN)/python tests/mutation.py $(MODULES)
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .
