@@ -126,6 +126,14 @@ def mutants_of(module: str) -> Iterator[Mutant]:
             )
 
 
+def unchanged(module: str) -> Mutant:
+    """No change, at every line."""
+    source = path_of(module).read_text()
+    code = compile(source, path_of(module), "exec")
+    lines = range(1, source.count("\n") + 2)
+    return Mutant(module, lines, 0, "", "", code, speed=False)
+
+
 def _nodes(node, statement, inside):
     """Everything that may be replaced: (owner, field, place in it, node, statement, in a body)."""
     for name, value in ast.iter_fields(node):

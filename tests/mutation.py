@@ -27,13 +27,14 @@ import signal
 import sys
 import tempfile
 import threading
+import traceback
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType
 
-from mutants import SOURCE, TESTS, Mutant, known_equivalents, mutants_of, path_of
+from mutants import SOURCE, TESTS, Mutant, known_equivalents, mutants_of, path_of, unchanged
 
 # One thread everywhere: threads do not survive a fork. To be set before anything is imported.
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
@@ -64,6 +65,8 @@ MODULES = {
 }
 # Slower ones, for the changes that those have missed.
 LAST = ["base", "classifier", "regressor"]
+
+LIBRARIES = {"numpy", "scipy", "pandas", "polars", "sklearn", "skorch", "torch", "sympy", "mpmath"}
 
 # A test that takes this many times as long as usual, and some seconds more, hangs.
 PATIENCE, MORE_PATIENCE = 4, 5
@@ -201,21 +204,21 @@ def forked(run: Callable[[], int], output: int) -> int:
     try:
         code = run()
     except BaseException:
+        traceback.print_exc()
         code = 1
+    sys.stderr.flush()
     os._exit(code)
 
 
 @functools.cache
 def traced(name: str) -> Line:
     """Run a test file on the code as it is."""
-    import pytest
-
     with tempfile.TemporaryFile() as output, tempfile.NamedTemporaryFile() as found:
 
         def run() -> int:
             tracing = Tracing({str(path_of(module)) for module in MODULES})
             code = pytest_run([f"tests/test_{name}.py"], tracing)
-            names = [name for name in sys.modules if _is_foreign(name)]
+            names = [name for name in sys.modules if name.split(".")[0] in LIBRARIES]
             Path(found.name).write_bytes(pickle.dumps((tracing.seconds, tracing.lines, names)))
             return code
 
@@ -226,10 +229,13 @@ def traced(name: str) -> Line:
             kill_group(pid)
         if status != 0:
             output.seek(0)
-            raise SystemExit(f"The tests fail on the code as it is:\n{output.read().decode()}")
+            raise SystemExit(
+                f"tests/test_{name}.py ends with status {status} on the code as it is:\n"
+                + output.read().decode()
+            )
         seconds, lines, imported = pickle.loads(Path(found.name).read_bytes())
     for module in imported:  # once here instead of in every child
-        with contextlib.suppress(Exception, pytest.skip.Exception):
+        with contextlib.suppress(Exception):
             importlib.import_module(module)
     gc.freeze()
     return Line(seconds, lines)
@@ -245,28 +251,32 @@ def line_of(names: Iterable[str]) -> Line:
     )
 
 
-def _is_foreign(name: str) -> bool:
-    file = getattr(sys.modules[name], "__file__", None) or ""
-    return not file.startswith((str(SOURCE), str(TESTS))) and name != "__main__"
-
-
 def survivors(mutants: Sequence[Mutant], line: Line, jobs: int) -> Iterator[Mutant]:
-    """Those changes that no test finds, while others are still tried."""
+    """Those changes that no test finds, while others are still tried.
+
+    Raises
+    ------
+    SystemExit
+        If tests fail that see the code as it is.
+    """
     running: dict[int, Mutant] = {}
-    waiting = list(reversed(mutants))
+    controls = [unchanged(mutants[0].module)] if mutants else []
+    waiting = [*reversed(mutants), *controls]
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
                 mutant = waiting.pop()
                 if tests := line.tests_of(mutant):
                     running[_start(mutant, tests, line.seconds)] = mutant
-                else:
+                elif mutant not in controls:
                     yield mutant
             if running:
                 pid, status = os.waitpid(-1, 0)
                 kill_group(pid)
                 mutant = running.pop(pid)
-                if status == 0:
+                if status != 0 and mutant in controls:
+                    raise SystemExit(f"Tests of {mutant.module} fail on the code as it is.")
+                if status == 0 and mutant not in controls:
                     yield mutant
     finally:
         for pid in running:

@@ -43,11 +43,12 @@ def test_no_two_steps_have_the_same_mask():
 
 def test_a_unit_is_dropped_where_16_random_bits_are_below_its_probability():
     drawn = masks((0.5, 0.0))
-    n = drawn.steps_per_draw * B * WIDTHS[0]
-    levels = np.random.default_rng(0).bit_generator.random_raw(-(-n // 4)).view(np.uint16)[:n]
+    n_steps = 2 * drawn.steps_per_draw
+    n = n_steps * B * WIDTHS[0]
+    levels = np.random.default_rng(0).bit_generator.random_raw(n // 4).view(np.uint16)
     p = levels[7] / 65536  # that one is not below
     drawn = masks((p, 0.0))
-    found = torch.cat([drawn.next_step(B)[0].ravel() for _ in range(drawn.steps_per_draw)])
+    found = torch.cat([drawn.next_step(B)[0].ravel() for _ in range(n_steps)])
     np.testing.assert_allclose(found, np.where(levels < levels[7], 0.0, 1 / (1 - p)), rtol=1e-6)
     assert found[7] > 0
 

@@ -1,17 +1,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import scipy.optimize
 import scipy.sparse
-from helpers import make_task, random_rows
+from helpers import assert_same, make_task, random_rows
+from sklearn.linear_model import LogisticRegression
 
 from skmlp._task import Rows
 from skmlp.network.losses import LOSSES
 from skmlp.training import full_batch, train
 from skmlp.training.full_batch import FullBatchProblem
-from skmlp.training.progress import DivergenceError
+from skmlp.training.progress import SCHEDULES, DivergenceError
 
 
 def lbfgs(**others):
@@ -73,6 +76,50 @@ def test_it_stops_at_the_first_gradient_within_tol(tol):
     assert all(largest_entry(n) > tol for n in range(1, result.n_iter))
 
 
+def test_the_loss_alone_stops_it_as_it_stops_scikit_learns_logistic_regression(monkeypatch):
+    seen, found = [], scipy.optimize.minimize
+
+    def minimize(*arguments, options, **others):
+        seen.append(options)
+        return found(*arguments, options=options, **others)
+
+    monkeypatch.setattr(scipy.optimize, "minimize", minimize)
+    rows = random_rows()
+    train([lbfgs(hidden=(), tol=0.01, max_iter=7)])
+    LogisticRegression(tol=0.01, max_iter=7).fit(rows.X, rows.targets.argmax(1))
+    ours, theirs = seen
+    assert {key: ours[key] for key in ("ftol", "gtol", "maxiter")} == {
+        key: theirs[key] for key in ("ftol", "gtol", "maxiter")
+    }
+
+
+def test_a_start_that_is_a_minimum_stays():
+    rows = random_rows("squared_error")
+    coefs, intercepts = [np.ones((5, 3))], [np.arange(3.0)]
+    rows.targets = rows.X @ coefs[0] + intercepts[0]
+    task = lbfgs(rows=rows, loss="squared_error", hidden=(), initial_weights=(coefs, intercepts))
+    (result,) = train([task])
+    assert (result.n_iter, result.stopping_reason) == (0, "converged")
+    assert result.loss_curve == [pytest.approx(0.0, abs=1e-25)]
+    assert result.loss == result.best_loss == result.loss_curve[0]
+    np.testing.assert_array_equal(result.coefs[0], coefs[0])
+    np.testing.assert_array_equal(result.intercepts[0], intercepts[0])
+
+
+@pytest.mark.parametrize(
+    ("success", "n_evaluations", "n_iterations", "reason"),
+    [
+        (True, 11, 5, "converged"),
+        (False, 11, 5, "max_fun"),
+        (False, 10, 5, "max_iter"),
+        (False, 10, 4, "line_search"),
+    ],
+)
+def test_the_reason_is_the_bound_that_was_met(success, n_evaluations, n_iterations, reason):
+    found = SimpleNamespace(success=success, nfev=n_evaluations, nit=n_iterations)
+    assert full_batch._reason(found, lbfgs(max_iter=5, max_fun=10)) == reason
+
+
 def test_slow_progress_does_not_stop_it_before_its_own_tolerance():
     # n_iter_no_change is for epochs; gtol alone says when a full-batch method has converged
     patient = lbfgs(hidden=(), alpha=0.1, max_iter=500, tol=1e-3, n_iter_no_change=1)
@@ -97,6 +144,20 @@ def test_early_stopping_returns_the_best_weights():
         np.testing.assert_allclose(ours, theirs)
 
 
+def test_a_schedule_of_rates_means_nothing():
+    validation = random_rows(n=30, seed=9)
+    stopping = {"validation": validation, "early_stopping": True, "n_iter_no_change": 3}
+    results = train([lbfgs(max_iter=200, learning_rate=s, **stopping) for s in SCHEDULES])
+    for result in results:
+        assert result.validation_scores == results[0].validation_scores
+
+
+def test_validation_without_early_stopping_is_recorded_and_changes_nothing():
+    plain, watched = train([lbfgs(max_iter=9), lbfgs(max_iter=9, validation=random_rows(seed=9))])
+    assert len(watched.validation_scores) == len(watched.validation_loss_curve) == 9
+    assert_same(watched, plain, rtol=0)
+
+
 def test_l1_makes_exact_zeros():
     (result,) = train([lbfgs(hidden=(8,), alpha=5.0, l1_ratio=1.0, max_iter=2000, tol=1e-8)])
     assert (result.coefs[0] == 0).mean() > 0.5
@@ -107,6 +168,7 @@ def test_divergence_is_an_error():
     rows.X = rows.X * 1e200
     (result,) = train([lbfgs(rows=rows, loss="poisson", hidden=())])
     assert isinstance(result, DivergenceError)
+    assert "the loss became nan in epoch 0." in str(result)
 
 
 def test_float32_weights_come_back_as_float32():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from math import inf, nan
 
 import pytest
@@ -38,6 +39,13 @@ def test_improvements_of_tol_start_the_count_again():
     assert p.n_iter == 7
 
 
+@pytest.mark.parametrize(("tol", "losses"), [(0.0, [1.0] * 9), (0.5, [2.0, 1.5, 1.0, 0.5])])
+def test_a_loss_lower_by_exactly_tol_is_an_improvement(tol, losses):
+    p = progress(n_iter_no_change=0, tol=tol)
+    run(p, losses)
+    assert (p.n_iter, p.stopping_reason) == (len(losses), None)
+
+
 def test_validation_score_decides_with_early_stopping():
     p = progress(n_iter_no_change=1, tol=0.01, early_stopping=True)
     run(p, [5, 4, 3, 2, 1], scores=[0.5, 0.8, 0.805, 0.8, 0.9])
@@ -50,7 +58,8 @@ def test_validate_tells_the_best_only_with_early_stopping():
     assert p.validate(1.0, 0.5)
     p.end_epoch(1.0, 0.1)
     assert not p.validate(1.0, 0.5)
-    assert p.validate(1.0, 0.6)
+    assert p.validate(2.0, 0.6)
+    assert (p.validation_loss_curve, p.validation_scores) == ([1.0, 1.0, 2.0], [0.5, 0.5, 0.6])
     assert not progress().validate(1.0, 0.5)
 
 
@@ -130,6 +139,21 @@ def test_verbose_prints_what_happens(capsys):
     printed = capsys.readouterr().out
     assert "Iteration 1, loss = 1.00000000" in printed
     assert "Validation score: 0.500000" in printed
+
+
+@pytest.mark.parametrize(
+    ("parameters", "rate", "message"),
+    [
+        ({"early_stopping": True}, 0.1, "Validation score did not improve.*Stopping"),
+        ({}, 0.1, "Training loss did not improve.*tol=0.100000 for 1 consecutive.*Stopping"),
+        ({"learning_rate": "adaptive"}, 0.1, "Training loss.*Setting learning rate to 0.020000"),
+        ({"learning_rate": "adaptive"}, 1e-7, "Learning rate too small"),
+    ],
+)
+def test_verbose_tells_why_it_stops(capsys, parameters, rate, message):
+    p = progress(n_iter_no_change=1, tol=0.1, verbose=1, **parameters)
+    run(p, [1.0] * 3, scores=[0.5] * 3, rate=rate)
+    assert re.search(message, capsys.readouterr().out)
 
 
 @pytest.mark.parametrize("value", [nan, inf, -inf])
