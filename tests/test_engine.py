@@ -3,12 +3,16 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import scipy.sparse
 import torch
 from helpers import make_task
+from sklearn.base import is_classifier, is_regressor
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import accuracy_score, r2_score
 from skorch.callbacks import (
     Callback,
     Checkpoint,
@@ -21,11 +25,12 @@ from skorch.callbacks import (
     ProgressBar,
 )
 from skorch.callbacks.scoring import BatchScoring
+from skorch.dataset import Dataset
 from torch.optim.lr_scheduler import StepLR
 
 from skmlp import MLPClassifier, MLPRegressor
 from skmlp._task import CallbackView
-from skmlp.training.engine import TrainingEngine
+from skmlp.training.engine import StackLoss, TrainingEngine
 
 
 class Recorder(Callback):
@@ -96,6 +101,29 @@ def test_history_is_the_estimators_curves():
     best = [i == 0 or loss < min(model.loss_curve_[:i]) for i, loss in enumerate(model.loss_curve_)]
     assert history[:, "train_loss_best"] == best
     assert all(duration > 0 for duration in history[:, "dur"])
+
+
+def test_history_has_the_batches():
+    _, history = history_of(max_iter=2, alpha=0.0)
+    assert history[:, "train_batch_count"] == [3, 3]
+    assert history[:, "valid_batch_count"] == [2, 2]
+    for epoch in range(2):
+        for name, sizes in [("train", [32, 32, 26]), ("valid", [32, 8])]:
+            batches = [b for b in history[epoch, "batches"] if f"{name}_loss" in b]
+            assert [batch[f"{name}_batch_size"] for batch in batches] == sizes
+            # the epoch's loss is the mean over rows, here batch by batch
+            losses = [batch[f"{name}_loss"] for batch in batches]
+            mean = np.average(losses, weights=sizes)
+            assert mean == pytest.approx(history[epoch, f"{name}_loss"], rel=1e-6)
+
+
+def test_best_is_lower_for_losses_and_higher_for_scores_and_no_tie():
+    _, history = history_of(max_iter=30, learning_rate_init=0.1)
+    for name, sign in [("train_loss", 1), ("valid_loss", 1), ("valid_score", -1)]:
+        curve = sign * np.array(history[:, name])
+        assert name != "valid_score" or len(set(curve)) < 30  # there are ties
+        expected = [all(value < earlier for earlier in curve[:i]) for i, value in enumerate(curve)]
+        assert history[:, f"{name}_best"] == expected
 
 
 def test_watching_changes_nothing():
@@ -344,3 +372,40 @@ def test_the_engine_is_a_skorch_net_with_usual_parts():
     assert not hasattr(engine, "classes_")
     with pytest.raises(AttributeError, match="no predict_proba"):
         engine.predict_proba(np.zeros((2, 5)))
+
+
+def test_the_net_has_the_settings_of_the_task():
+    view = CallbackView(None, lambda z: z[:, 0], None, "regressor")
+    task = make_task(callback_view=view, max_iter=7, learning_rate_init=0.03, batch_size=9)
+    engine = TrainingEngine(task)
+    settings = (engine.lr, engine.max_epochs, engine.batch_size, engine.device, engine.verbose)
+    assert settings == (0.03, 7, 9, "cpu", 0)
+    assert engine.train_split is None
+    assert engine.callbacks is None
+    assert engine._default_callbacks == []
+    assert engine.module is torch.nn.Module
+    assert engine.criterion is StackLoss
+
+
+@pytest.mark.parametrize("kind", ["classifier", "regressor"])
+def test_the_net_is_of_the_estimators_kind_and_scores_as_it_does(kind):
+    task = make_task(max_iter=1)
+    classes = np.arange(3) if kind == "classifier" else None
+    view = CallbackView(
+        [], lambda z: z.argmax(1) if classes is not None else z, None, kind, classes
+    )
+    engine = TrainingEngine(replace(task, callback_view=view))
+    assert is_classifier(engine) == (kind == "classifier")
+    assert is_regressor(engine) == (kind == "regressor")
+    engine.run()
+    X, targets = task.train.X, task.train.targets
+    logits = engine.stack_.module.logits_of(0, torch.from_numpy(X)).numpy()
+    for rows in (X, torch.from_numpy(X), scipy.sparse.csr_matrix(X), Dataset(X, targets)):
+        (found,) = engine.forward_iter(rows)
+        np.testing.assert_allclose(found, logits)
+    if classes is None:
+        assert engine.score(X, targets) == pytest.approx(r2_score(targets, logits))
+    else:
+        np.testing.assert_array_equal(engine.classes_, classes)
+        y = targets.argmax(1)
+        assert engine.score(X, y) == accuracy_score(y, logits.argmax(1))

@@ -12,6 +12,7 @@ from helpers import assert_same, make_task, random_rows, trained_alone
 from skmlp import training
 from skmlp._task import OptimizerSettings, Rows
 from skmlp.training import optimizers, slices, train
+from skmlp.training.flops import stack_flops
 from skmlp.training.progress import DivergenceError
 from skmlp.training.stack import Stack
 
@@ -166,6 +167,34 @@ def test_each_core_gets_a_slice_where_there_is_work_for_it(monkeypatch, n_thread
     monkeypatch.setattr(training, "_FLOPS_FOR_SLICES", 1)
     assert len(slices(range(50), tasks)) == n_slices
     assert len(slices(range(2), tasks)) == min(2, n_slices)
+
+
+@pytest.mark.parametrize(("dtype", "at_once"), [("float64", 3), ("float32", 6)])
+def test_a_slice_is_what_the_cache_holds(monkeypatch, dtype, at_once):
+    # 6 · 8 + 9 · 3 = 75 parameters, as many gradients, and two moments of each
+    monkeypatch.setattr(training, "_SLICE_BYTES", 3 * 4 * 75 * 8)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    tasks = [make_task(hidden=(8,), dtype=dtype) for _ in range(12)]
+    assert [len(part) for part in slices(range(12), tasks)] == [at_once] * (12 // at_once)
+    monkeypatch.setattr(training, "_SLICE_BYTES", 1)
+    assert [len(part) for part in slices(range(12), tasks)] == [1] * 12
+
+
+@pytest.mark.parametrize(("share", "n_slices"), [(0.9, 1), (1.9, 1), (2.5, 2), (9.0, 4)])
+def test_no_more_cores_than_the_work_is_worth(monkeypatch, share, n_slices):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
+    tasks = [make_task(hidden=(8,)) for _ in range(12)]
+    monkeypatch.setattr(training, "_FLOPS_FOR_SLICES", stack_flops(tasks) / share)
+    assert len(slices(range(12), tasks)) == n_slices
+    assert len(slices(range(12), [replace(task, device="cuda") for task in tasks])) == 1
+
+
+def test_networks_of_equal_settings_share_a_slice(monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    monkeypatch.setattr(training, "_FLOPS_FOR_SLICES", 1)
+    for name, values in [("learning_rate_init", (0.1, 0.2)), ("alpha", (0.0, 1.0))]:
+        tasks = [make_task(**{name: values[k % 2]}) for k in range(6)]
+        assert slices([0, 1, 2, 3, 4, 5], tasks) == [[0, 2, 4], [1, 3, 5]]
 
 
 def test_stacks_of_several_shapes_train_side_by_side(monkeypatch):
