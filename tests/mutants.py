@@ -112,6 +112,8 @@ def mutants_of(module: str) -> Iterator[Mutant]:
         if isinstance(statement, ast.Assign) and not inside and names & constants:
             continue
         for new in replacements(node):
+            if _is_another_of_the_stack(owner, new):
+                continue
             ast.copy_location(new, node)
             with _replaced(owner, name, place, new):
                 code = compile(ast.fix_missing_locations(tree), path_of(module), "exec")
@@ -162,6 +164,16 @@ def _is_unchanged(node: ast.AST, inside: bool) -> bool:
         case ast.Assign(value=ast.BinOp(op=ast.BitOr())):
             return not inside  # a union of types
     return isinstance(node, _UNCHANGED_NODES)
+
+
+def _is_another_of_the_stack(owner: ast.AST, new: ast.AST) -> bool:
+    """Whether the last is asked instead of the first, where all that are in the list agree."""
+    match owner, new:
+        case ast.Subscript(value=ast.Name(id="tasks")), ast.Constant(value=-1):
+            return True
+        case ast.Subscript(value=ast.Attribute(attr="settings")), ast.Constant(value=-1):
+            return True
+    return False
 
 
 @contextlib.contextmanager

@@ -104,3 +104,22 @@ def test_clipping_is_torchs_for_each_network(norms, values):
     for k in range(3):
         for ours, theirs in zip(module.gradients.all, expected[k], strict=True):
             torch.testing.assert_close(ours[k], theirs)
+
+
+def test_values_are_clipped_before_the_norm():
+    task = make_task(max_grad_norm=0.5, max_grad_value=0.3)
+    module, _ = setting([task])
+    parameter = torch.nn.Parameter(module.gradients.flat.clone())
+    parameter.grad = parameter.detach().clone()
+    torch.nn.utils.clip_grad_value_([parameter], 0.3)
+    torch.nn.utils.clip_grad_norm_([parameter], 0.5)
+    Clipping([task], module).apply()
+    torch.testing.assert_close(module.gradients.flat, parameter.grad)
+
+
+def test_gradients_below_the_norm_stay():
+    task = make_task(max_grad_norm=1e3)
+    module, _ = setting([task])
+    before = module.gradients.flat.clone()
+    Clipping([task], module).apply()
+    assert torch.equal(module.gradients.flat, before)
