@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import threading
 from dataclasses import replace
 
@@ -13,8 +14,8 @@ from skmlp import training
 from skmlp._task import OptimizerSettings, Rows
 from skmlp.training import optimizers, slices, train
 from skmlp.training.flops import stack_flops
-from skmlp.training.progress import DivergenceError
-from skmlp.training.stack import Stack
+from skmlp.training.progress import DivergenceError, Progress
+from skmlp.training.stack import Stack, finished
 
 
 @pytest.fixture(autouse=True, params=["directions", "groups"])
@@ -110,6 +111,86 @@ def test_one_network_that_diverges_leaves_the_others_alone():
     assert "learning rate 1e+06" in str(results[1])
     for k in (0, 2):
         assert_same(results[k], train([tasks[k]])[0])
+
+
+def linear_task(X, x_validation, *, coef=1.0, **others):
+    """A network without hidden layers, all of whose weights are ``coef``."""
+    start = [np.full((5, 3), coef)], [np.zeros(3)]
+    rows, validation = (
+        Rows(np.full((16, 5), x), np.arange(48.0).reshape(16, 3)) for x in (X, x_validation)
+    )
+    return make_task(
+        rows=rows,
+        hidden=(),
+        initial_weights=start,
+        validation=validation,
+        **{"max_iter": 3, "score": "r2", "learning_rate_init": 1e-300, **others},
+    )
+
+
+@pytest.mark.parametrize(
+    ("task", "message"),
+    [
+        (linear_task(1e200, 1.0, loss="squared_error"), "the loss became inf in epoch 1 with"),
+        (linear_task(1.0, 200.0, loss="poisson"), "validation loss became inf in epoch 1 with"),
+        # exp(400) is finite, its square is not
+        (linear_task(1.0, 80.0, loss="poisson"), "validation score became -inf in epoch 1 with"),
+        (
+            linear_task(1.0, 1.0, loss="squared_error", learning_rate_init=1e308, max_iter=1),
+            "the validation loss became .* in epoch 1 with learning rate 1e.308",
+        ),
+    ],
+)
+def test_divergence_is_told_where_it_is_first_seen(task, message):
+    (error,) = train([task])
+    assert isinstance(error, DivergenceError)
+    assert re.search(message, str(error))
+
+
+def test_weights_that_diverge_in_the_last_step_are_an_error():
+    task = make_task(loss="squared_error", optimizer="sgd", batch_size=40, max_iter=1)
+    (error,) = train([replace(task, learning_rate_init=1e308)])
+    assert isinstance(error, DivergenceError)
+    assert "the largest weight became" in str(error)
+    assert "in epoch 1 with learning rate 1e+308" in str(error)
+
+
+def test_a_layer_without_inputs_is_finite():
+    task = make_task()
+    finished(Progress(task), [np.empty((0, 3))], [np.zeros(3)], None)
+    with pytest.raises(DivergenceError):
+        finished(Progress(task), [np.empty((0, 3))], [np.full(3, np.nan)], None)
+
+
+def resumed(task, first, **changes):
+    """The task, going on where another one's result stopped."""
+    history = {"t": first.t, "n_iter": first.n_iter, "loss_curve": list(first.loss_curve)}
+    start = first.coefs, first.intercepts
+    task = replace(task, history=history, initial_weights=start, resume=first.checkpoint)
+    return train([replace(task, **changes)])[0]
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", "nadam", torch.optim.Adafactor])
+def test_a_checkpoint_goes_on_as_if_training_had_not_stopped(optimizer):
+    task = make_task(
+        optimizer=optimizer, max_iter=5, dropout=0.3, learning_rate="invscaling", alpha=0.1
+    )
+    (whole,), (first,) = train([task]), train([replace(task, max_iter=2, keep_checkpoint=True)])
+    assert whole.checkpoint is None
+    assert_same(resumed(task, first), whole, rtol=0)
+
+
+def test_a_checkpoint_keeps_what_still_holds():
+    task = make_task(optimizer="sgd", learning_rate="invscaling", learning_rate_init=0.1)
+    (first,) = train([replace(task, max_iter=2, keep_checkpoint=True)])
+    # a new rate counts at once
+    stays = resumed(task, first, learning_rate_init=1e-300)
+    np.testing.assert_array_equal(stays.coefs[0], first.coefs[0])
+    # the state of another optimizer is not its own
+    adam = {"optimizer": OptimizerSettings("adam")}
+    empty = replace(first.checkpoint, optimizer=[{} for _ in first.checkpoint.optimizer])
+    fresh = resumed(task, first, **adam, resume=empty)
+    assert_same(resumed(task, first, **adam), fresh, rtol=0)
 
 
 def test_equal_units_stay_equal_and_zero_weights_stay_zero():
