@@ -16,6 +16,7 @@ def test_a_batch_has_at_most_all_rows():
 
 
 def test_a_stack_adds_up_its_networks():
+    assert stack_flops([SMALL]) == flops_per_step(SMALL)
     assert stack_flops([SMALL, SMALL]) == 2 * flops_per_step(SMALL)
 
 

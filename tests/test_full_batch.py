@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import scipy.optimize
 import scipy.sparse
+import torch
 from helpers import assert_same, make_task, random_rows
 from sklearn.linear_model import LogisticRegression
 
@@ -14,6 +16,7 @@ from skmlp.network.losses import LOSSES
 from skmlp.training import full_batch, train
 from skmlp.training.full_batch import FullBatchProblem
 from skmlp.training.progress import SCHEDULES, DivergenceError
+from skmlp.training.validation import Validation
 
 
 def lbfgs(**others):
@@ -49,6 +52,32 @@ def test_rows_in_parts_give_the_same_loss(monkeypatch):
         value, other = problem.value_and_gradient(whole._start())
         assert value == pytest.approx(expected, rel=1e-12)
         np.testing.assert_allclose(other, gradient, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.4, 1.0])
+def test_the_loss_is_a_mean_over_weights_and_so_is_the_penalty(l1_ratio):
+    rows = random_rows()
+    rows.weights = np.random.default_rng(0).uniform(0.5, 2, len(rows))
+    penalized = lbfgs(rows=rows, hidden=(), alpha=3.0, l1_ratio=l1_ratio)
+    problem, plain = FullBatchProblem(penalized), FullBatchProblem(lbfgs(rows=rows, hidden=()))
+    value, _ = problem.value_and_gradient(problem._start())
+    (coef,), _ = problem.module.blocks.network(0)
+    logits = rows.X @ coef
+    losses = np.log(np.exp(logits).sum(1)) - (logits * rows.targets).sum(1)
+    mean = np.average(losses, weights=rows.weights)
+    penalty = l1_ratio * np.abs(coef).sum() + (1 - l1_ratio) / 2 * (coef**2).sum()
+    assert plain.value_and_gradient(plain._start())[0] == pytest.approx(mean, rel=1e-12)
+    assert value == pytest.approx(mean + 3.0 * penalty / rows.weights.sum(), rel=1e-12)
+
+
+def test_with_l1_the_start_has_the_positive_and_the_negative_parts():
+    problem = FullBatchProblem(lbfgs(alpha=1.0, l1_ratio=0.5))
+    n = problem.n_weights
+    up, down, biases = np.split(problem._start(), [n, 2 * n])
+    flat = problem.module.blocks.flat.numpy()
+    np.testing.assert_array_equal(up - down, flat[:n])
+    np.testing.assert_array_equal(np.minimum(up, down), np.zeros(n))
+    np.testing.assert_array_equal(biases, flat[n:])
 
 
 def test_loss_curve_falls_and_reasons_are_told():
@@ -105,6 +134,30 @@ def test_a_start_that_is_a_minimum_stays():
     np.testing.assert_array_equal(result.intercepts[0], intercepts[0])
 
 
+@pytest.mark.parametrize("max_fun", range(3, 15))
+def test_the_weights_are_those_that_scipy_found(monkeypatch, max_fun):
+    # the last evaluation of a line search need not be the best one
+    results, minimize = [], scipy.optimize.minimize
+    monkeypatch.setattr(
+        scipy.optimize, "minimize", lambda *a, **k: results.append(minimize(*a, **k)) or results[0]
+    )
+    (result,) = train([lbfgs(alpha=1e-3, max_iter=100, max_fun=max_fun, tol=0.0)])
+    (found,) = results
+    flat = np.concatenate([a.ravel() for a in [*result.coefs, *result.intercepts]])
+    np.testing.assert_array_equal(flat, found.x)
+
+
+def test_an_earlier_history_goes_on():
+    (result,) = train([lbfgs(max_iter=3, history={"t": 80, "loss_curve": [9.0, 8.0]})])
+    assert result.loss_curve[:2] == [9.0, 8.0]
+    assert (len(result.loss_curve), result.t) == (5, 80 + 3 * 40)
+
+
+def test_its_seconds_are_those_of_the_clock(monkeypatch):
+    monkeypatch.setattr(full_batch, "perf_counter", iter([100.0, 103.5]).__next__)
+    assert train([lbfgs(max_iter=1)])[0].seconds == 3.5
+
+
 @pytest.mark.parametrize(
     ("success", "n_evaluations", "n_iterations", "reason"),
     [
@@ -143,6 +196,26 @@ def test_early_stopping_returns_the_best_weights():
         np.testing.assert_allclose(ours, theirs)
 
 
+def test_an_iteration_is_validated_where_it_ended():
+    validation = random_rows(n=30, seed=9)
+    task = lbfgs(validation=validation, early_stopping=True, max_iter=2)
+    problem = FullBatchProblem(task)
+    x = np.random.default_rng(0).normal(size=len(problem._start()))
+    problem._end_iteration(SimpleNamespace(x=x, fun=1.5))
+    expected = Validation(task, torch.float64, torch.device("cpu"))(problem.module)
+    np.testing.assert_array_equal(problem.module.blocks.flat.numpy(), x)
+    assert problem.progress.validation_loss_curve == [expected.loss]
+    assert problem.progress.loss_curve == [1.5]
+    with pytest.raises(StopIteration):
+        problem._end_iteration(SimpleNamespace(x=x, fun=1.0))
+
+
+def test_an_iteration_that_diverges_is_told():
+    problem = FullBatchProblem(lbfgs())
+    with pytest.raises(DivergenceError, match="the loss became inf in epoch 1"):
+        problem._end_iteration(SimpleNamespace(x=problem._start(), fun=np.inf))
+
+
 def test_a_schedule_of_rates_means_nothing():
     validation = random_rows(n=30, seed=9)
     stopping = {"validation": validation, "early_stopping": True, "n_iter_no_change": 3}
@@ -158,8 +231,15 @@ def test_validation_without_early_stopping_is_recorded_and_changes_nothing():
 
 
 def test_l1_makes_exact_zeros():
-    (result,) = train([lbfgs(hidden=(8,), alpha=5.0, l1_ratio=1.0, max_iter=2000, tol=1e-8)])
+    task = lbfgs(hidden=(8,), alpha=5.0, l1_ratio=1.0, max_iter=2000, tol=1e-8)
+    (result,) = train([task])
     assert (result.coefs[0] == 0).mean() > 0.5
+    # its loss has the penalty of its weights
+    plain = FullBatchProblem(replace(task, alpha=0.0))
+    plain.module.blocks.set_network(0, result.coefs, result.intercepts)
+    loss, _ = plain.value_and_gradient(plain._start())
+    penalty = 5.0 / 40 * sum(np.abs(w).sum() for w in result.coefs)
+    assert result.loss == pytest.approx(loss + penalty, rel=1e-9)
 
 
 def test_divergence_is_an_error():
@@ -168,6 +248,13 @@ def test_divergence_is_an_error():
     (result,) = train([lbfgs(rows=rows, loss="poisson", hidden=())])
     assert isinstance(result, DivergenceError)
     assert "the loss became nan in epoch 0." in str(result)
+
+
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.5])
+def test_weights_whose_squares_overflow_are_an_error_without_a_warning(l1_ratio):
+    start = [np.full((5, 3), 1e200)], [np.zeros(3)]
+    task = lbfgs(hidden=(), alpha=1.0, l1_ratio=l1_ratio, initial_weights=start)
+    assert isinstance(train([task])[0], DivergenceError)
 
 
 def test_float32_weights_come_back_as_float32():
