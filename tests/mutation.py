@@ -47,7 +47,7 @@ MODULES = {
     "network.losses": ["losses", "mlp", "oracles"],
     "network.activations": ["activations", "mlp", "oracles"],
     "network.mlp": ["mlp", "stack", "engine"],
-    "network.forward": ["mlp", "validation", "processor"],
+    "network.forward": ["forward", "mlp", "validation"],
     "network.products": ["products", "mlp"],
     "training.progress": ["progress", "stack", "oracles"],
     "training.dropout": ["dropout", "stack"],
