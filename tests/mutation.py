@@ -175,19 +175,25 @@ class Line:
     def tests_of(self, mutant: Mutant) -> list[str]:
         path = str(path_of(mutant.module))
         wanted = {(path, line) for line in mutant.lines}
-        at_import = wanted & self.lines[IMPORT]
-        return [
-            test
-            for test in sorted(self.seconds, key=self.seconds.__getitem__)
-            if wanted & self.lines[test]
-            or (at_import and any(file == path for file, _ in self.lines[test]))
-        ]
+        coming_by = {test for test in self.seconds if wanted & self.lines[test]}
+        if wanted & self.lines[IMPORT]:  # then it may matter to all that use the module
+            files = {_file(test) for test in self.seconds if _visits(path, self.lines[test])}
+            coming_by |= {test for test in self.seconds if _file(test) in files}
+        return sorted(coming_by, key=self.seconds.__getitem__)
+
+
+def _file(test: str) -> str:
+    return test.split("::")[0]
+
+
+def _visits(path: str, lines: Iterable[tuple[str, int]]) -> bool:
+    return any(file == path for file, _ in lines)
 
 
 def pytest_run(tests: Sequence[str], *plugins) -> int:
     import pytest
 
-    files = sorted({test.split("::")[0] for test in tests})
+    files = sorted(set(map(_file, tests)))
     return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *files], plugins=list(plugins)))
 
 
