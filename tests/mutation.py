@@ -61,7 +61,7 @@ MODULES = {
     "training.stack": ["stack", "watching", "engine", "fit_times", "oracles"],
     "training.watching": ["watching"],
     "training.engine": ["engine"],
-    "training": ["stack", "watching", "padding", "processor"],
+    "training": ["stack", "watching", "engine", "padding", "processor"],
 }
 # Slower ones, for the changes that those have missed.
 LAST = ["base", "classifier", "regressor"]

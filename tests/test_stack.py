@@ -11,7 +11,7 @@ import torch
 from helpers import assert_same, make_task, random_rows, trained_alone
 
 from skmlp import training
-from skmlp._task import OptimizerSettings, Rows
+from skmlp._task import CallbackView, OptimizerSettings, Rows
 from skmlp.training import optimizers, slices, train
 from skmlp.training.flops import stack_flops
 from skmlp.training.progress import DivergenceError, Progress
@@ -250,15 +250,16 @@ def test_each_core_gets_a_slice_where_there_is_work_for_it(monkeypatch, n_thread
     assert len(slices(range(2), tasks)) == min(2, n_slices)
 
 
-@pytest.mark.parametrize(("dtype", "at_once"), [("float64", 3), ("float32", 6)])
+@pytest.mark.parametrize(("dtype", "at_once"), [("float64", 6), ("float32", 12)])
 def test_a_slice_is_what_the_cache_holds(monkeypatch, dtype, at_once):
     # 6 · 8 + 9 · 3 = 75 parameters, as many gradients, and two moments of each
-    monkeypatch.setattr(training, "_SLICE_BYTES", 3 * 4 * 75 * 8)
+    monkeypatch.setattr(training, "_SLICE_BYTES", 6 * 4 * 75 * 8)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
-    tasks = [make_task(hidden=(8,), dtype=dtype) for _ in range(12)]
-    assert [len(part) for part in slices(range(12), tasks)] == [at_once] * (12 // at_once)
+    tasks = [make_task(hidden=(8,), dtype=dtype) for _ in range(at_once + 1)]
+    assert len(slices(range(at_once), tasks)) == 1
+    assert len(slices(range(at_once + 1), tasks)) == 2
     monkeypatch.setattr(training, "_SLICE_BYTES", 1)
-    assert [len(part) for part in slices(range(12), tasks)] == [1] * 12
+    assert [len(part) for part in slices(range(12), tasks[:1] * 12)] == [1] * 12
 
 
 @pytest.mark.parametrize(("share", "n_slices"), [(0.9, 1), (1.9, 1), (2.5, 2), (9.0, 4)])
@@ -327,6 +328,7 @@ def test_only_networks_that_do_not_fit_the_memory_alone_fail(monkeypatch):
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_slices_train_side_by_side_as_alone(monkeypatch, n_threads):
     monkeypatch.setattr(training, "_SLICE_BYTES", 1)
+    monkeypatch.setattr(training, "_FLOPS_FOR_SLICES", 1)
     monkeypatch.setattr(torch, "get_num_threads", lambda: n_threads)
     tasks = seven_tasks()
     results = train(tasks)
@@ -334,22 +336,75 @@ def test_slices_train_side_by_side_as_alone(monkeypatch, n_threads):
         assert_same(together, alone, rtol=0)
 
 
+@pytest.mark.parametrize(("n_parts", "n_threads"), [(1, 2), (2, 1), (2, 2), (3, 2)])
+def test_parts_share_the_processor_where_there_are_several_of_each(monkeypatch, n_parts, n_threads):
+    monkeypatch.setattr(training, "_FLOPS_FOR_SLICES", 1)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: n_threads)
+    side_by_side, original = [], training._train_side_by_side
+    limited, one_thread = [], training.one_thread
+
+    def seen(parts, bar):
+        side_by_side.append(len(parts))
+        return original(parts, bar)
+
+    monkeypatch.setattr(training, "_train_side_by_side", seen)
+    monkeypatch.setattr(
+        training, "one_thread", lambda wanted: limited.append(wanted) or one_thread(wanted)
+    )
+    monkeypatch.setattr(training, "_FLOPS_FOR_THREADS", 0)
+    training._train_parts([[make_task(seed=k)] for k in range(n_parts)], None)
+    several = n_parts > 1 and n_threads > 1
+    assert side_by_side == [n_parts] * several
+    # each on one core only where they are side by side
+    assert limited == [several] * n_parts
+
+
+def test_only_enough_work_on_the_cpu_without_callbacks_shares_the_processor(monkeypatch):
+    task = make_task()
+    may_share = training._may_share_the_processor
+    assert not may_share([task])
+    monkeypatch.setattr(training, "_FLOPS_FOR_SLICES", stack_flops([task]))
+    assert may_share([task])
+    assert not may_share([replace(task, device="cuda")])
+    view = CallbackView([], lambda z: z, None, "regressor")
+    assert not may_share([replace(task, callback_view=view)])
+
+
 def test_an_interrupt_stops_all_slices(monkeypatch):
     monkeypatch.setattr(training, "_SLICE_BYTES", 1)
+    monkeypatch.setattr(training, "_FLOPS_FOR_SLICES", 1)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
-    epochs = []
+    epochs, original = [], Stack.end_epochs
 
     def end_epochs(self):
         epochs.append(self)
-        if len(epochs) == 5:
+        if self.members[0].task.seed == 1 and len(epochs) >= 5:
             raise KeyboardInterrupt
         return original(self)
 
-    original = Stack.end_epochs
     monkeypatch.setattr(Stack, "end_epochs", end_epochs)
     with pytest.raises(KeyboardInterrupt):
         train([make_task(max_iter=100_000, seed=k) for k in range(4)])
     assert len(epochs) < 10_000
+
+
+def test_early_stopping_goes_back_to_the_best_epoch():
+    stopping = {"validation": random_rows(n=30, seed=9), "early_stopping": True}
+    task = make_task(max_iter=200, learning_rate_init=0.05, n_iter_no_change=3, **stopping)
+    other = make_task(max_iter=3, seed=1)
+    result, _ = train([task, other])
+    assert result.stopping_reason == "early_stopping"
+    best = int(np.argmax(result.validation_scores))
+    assert best + 1 < result.n_iter
+    (shorter,) = train([replace(task, early_stopping=False, max_iter=best + 1)])
+    for ours, theirs in zip(result.coefs, shorter.coefs, strict=True):
+        np.testing.assert_allclose(ours, theirs)
+    assert result.best_validation_score == max(result.validation_scores)
+    assert result.best_loss is None
+    assert shorter.best_loss == min(shorter.loss_curve)
+    assert shorter.best_validation_score is None
+    assert shorter.loss == shorter.loss_curve[-1]
+    assert len(shorter.validation_loss_curve) == len(shorter.validation_scores) == best + 1
 
 
 def test_optimizer_settings_are_sorted_but_results_come_in_order():
