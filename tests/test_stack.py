@@ -13,9 +13,10 @@ from helpers import assert_same, make_task, random_rows, trained_alone
 from skmlp import training
 from skmlp._task import CallbackView, OptimizerSettings, Rows
 from skmlp.training import optimizers, slices, train
+from skmlp.training.dropout import DropoutMasks
 from skmlp.training.flops import stack_flops
 from skmlp.training.progress import DivergenceError, Progress
-from skmlp.training.stack import Stack, finished
+from skmlp.training.stack import Stack, finished, random_streams, starting_weights
 
 
 @pytest.fixture(autouse=True, params=["directions", "groups"])
@@ -74,6 +75,17 @@ def test_stopping_epochs_do_differ_in_that_test():
     results = train(seven_tasks())
     assert len({result.n_iter for result in results}) >= 5
     assert {result.stopping_reason for result in results} >= {"max_iter", "early_stopping"}
+
+
+def test_networks_are_validated_on_their_own_rows_when_others_have_left():
+    tasks = [
+        make_task(seed=k, max_iter=epochs, validation=random_rows(n=11 + 4 * k, seed=50 + k))
+        for k, epochs in enumerate([2, 5, 3, 7])
+    ]
+    for together, alone in zip(train(tasks), trained_alone(tasks), strict=True):
+        assert_same(together, alone)
+        assert together.validation_scores == alone.validation_scores
+        np.testing.assert_allclose(together.validation_loss_curve, alone.validation_loss_curve)
 
 
 @pytest.mark.parametrize("loss", ["binary_log_loss", "squared_error", "poisson"])
@@ -204,8 +216,85 @@ def test_equal_units_stay_equal_and_zero_weights_stay_zero():
     assert result.intercepts[1].any()
 
 
-def test_closure_gives_the_loss_with_penalty_and_its_gradient():
-    task = make_task(optimizer=torch.optim.LBFGS, batch_size=40, alpha=0.5, l1_ratio=0.3)
+def step_by_hand(task):
+    """The weights after one step of plain SGD on all rows, by autograd."""
+    initial, _, dropout = random_streams(task)
+    weights, biases = (
+        [torch.from_numpy(a).requires_grad_() for a in part]
+        for part in starting_weights(task, initial)
+    )
+    p, widths = task.dropout, task.layer_sizes[1:-1]
+    drawn = DropoutMasks([p], widths, 40, [dropout], torch.float64, torch.device("cpu"))
+    h = torch.from_numpy(task.train.X)
+    for w, b, mask in zip(weights, biases, drawn.next_step(40), strict=False):
+        h = torch.nn.functional.leaky_relu(h @ w + b, task.negative_slope)
+        h = h if mask is None else h * mask[0]
+    logits = h @ weights[-1] + biases[-1]
+    targets = torch.from_numpy(task.train.targets)
+    loss = torch.nn.functional.cross_entropy(logits, targets)
+    l1, l2 = task.alpha * task.l1_ratio, task.alpha * (1 - task.l1_ratio)
+    loss = loss + sum(l1 * w.abs().sum() + l2 / 2 * (w**2).sum() for w in weights) / 40
+    loss.backward()
+    if task.max_grad_norm is not None:
+        torch.nn.utils.clip_grad_norm_([*weights, *biases], task.max_grad_norm)
+    rate = task.learning_rate_init
+    with torch.no_grad():
+        decayed = [w * (1 - rate * task.weight_decay) for w in weights]
+        moved = [
+            w - rate * q.grad for w, q in zip([*decayed, *biases], [*weights, *biases], strict=True)
+        ]
+    return moved, loss.item()
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"dropout": 0.4},
+        {"weight_decay": 0.5},
+        {"max_grad_norm": 0.01},
+        {"alpha": 2.0, "l1_ratio": 0.3},
+        {"dropout": 0.2, "weight_decay": 0.1, "max_grad_norm": 0.1, "alpha": 1.0},
+    ],
+)
+@pytest.mark.parametrize("n_networks", [1, 2])
+def test_a_step_is_the_one_by_hand(parameters, n_networks):
+    common = {"optimizer": "sgd", "settings": {"momentum": 0.0}, "batch_size": 40, "max_iter": 1}
+    tasks = [
+        make_task(
+            activations=("leaky_relu",) * 2,
+            negative_slope=0.3,
+            learning_rate_init=0.1,
+            shuffle=False,
+            seed=k,
+            **common,
+            **parameters,
+        )
+        for k in range(n_networks)
+    ]
+    for task, result in zip(tasks, train(tasks), strict=True):
+        moved, loss = step_by_hand(task)
+        for ours, theirs in zip([*result.coefs, *result.intercepts], moved, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-9)
+        assert result.loss == pytest.approx(loss, rel=1e-6)
+
+
+def test_the_output_layer_starts_as_the_last_hidden_activation_asks():
+    # scikit-learn's rule: narrower for logistic units, in the output layer too
+    for hidden, last in [((300,), "logistic"), ((4, 300), "logistic"), ((300, 4), "tanh")]:
+        names = ("tanh",) * (len(hidden) - 1) + (last,)
+        task = make_task(hidden=hidden, activations=names, initialization="sklearn")
+        coefs, _ = starting_weights(task, np.random.default_rng(0))
+        bound = np.sqrt((2 if last == "logistic" else 6) / (hidden[-1] + 3))
+        largest = np.abs(coefs[-1]).max()
+        assert 0.7 * bound < largest <= bound
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_closure_gives_the_loss_with_penalty_and_its_gradient(weighted):
+    rows = random_rows()
+    rows.weights = np.random.default_rng(0).uniform(0.2, 3.0, 40) if weighted else None
+    task = make_task(rows=rows, optimizer=torch.optim.LBFGS, batch_size=40, alpha=0.5, l1_ratio=0.3)
     stack = Stack([task])
     chunk = stack.store.chunk([m.order for m in stack.members], 1)
     stack.penalty.start_chunk(chunk)
