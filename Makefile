@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 INTEGRATIONS := .venv-integrations
 
-.PHONY: compare test sklearn-suites integrations lint docs-check benchmark clean
+.PHONY: compare test sklearn-suites integrations mutation lint docs-check benchmark clean
 
 $(VENV)/.ready: EXTRA := dev
 $(INTEGRATIONS)/.ready: EXTRA := integrations
@@ -32,6 +32,10 @@ sklearn-suites: $(VENV)/.ready
 # With skore, Optuna and TensorBoard, in an environment of their own.
 integrations: $(INTEGRATIONS)/.ready
 	$(INTEGRATIONS)/bin/python -m pytest tests/integrations
+
+# Do the tests notice small changes of the code? Takes long; MODULES="training.batches" for some.
+mutation: $(VENV)/.ready
+	$(BIN)/python tests/mutation.py $(MODULES)
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .

@@ -20,7 +20,7 @@ import scipy.sparse
 import torch
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -303,6 +303,20 @@ def test_early_stopping_restores_the_best_weights(cls):
     assert model.score(X_val, y_val) == pytest.approx(max(model.validation_scores_), abs=1e-12)
     assert model.best_validation_score_ == max(model.validation_scores_)
     assert len(model.validation_scores_) == len(model.validation_loss_curve_) == model.n_iter_
+
+
+@both
+@pytest.mark.parametrize(
+    ("n", "fraction", "held_out"), [(120, 0.1, 12), (101, 0.1, 11), (21, 0.3, 7)]
+)
+def test_validation_fraction_is_rounded_up_as_train_test_split_does(cls, n, fraction, held_out):
+    model = small(cls, early_stopping=True, validation_fraction=fraction, max_iter=1)
+    X, y = data(model, n)
+    parts, split = [], model._split
+    model._split = lambda rows, state: parts.extend(split(rows, state)) or parts
+    model.fit(X, y)
+    assert [len(part) for part in parts] == [n - held_out, held_out]
+    assert len(train_test_split(X, test_size=fraction, random_state=0)[1]) == held_out
 
 
 @both

@@ -43,6 +43,14 @@ def test_chunk_of_equal_networks_needs_no_scale():
     np.testing.assert_array_equal(chunk.targets[0].numpy(), data.targets[order(seed=1).take(3)])
 
 
+def test_a_step_knows_the_rows_of_the_first_network():
+    data, walk = random_rows(n=10), order(seed=1)
+    chunk = RowStore([data, data], torch.float64, CPU).chunk([walk, order(seed=2)], 3)
+    assert chunk.n_steps == 3
+    for s, expected in enumerate(np.split(order(seed=1).take(3), [4, 8])):
+        np.testing.assert_array_equal(chunk.rows_of_first(s), expected)
+
+
 def test_networks_of_different_sizes_are_filled_up_with_rows_of_no_weight():
     small, large = random_rows(n=6), random_rows(n=9, seed=1)
     store = RowStore([small, large], torch.float64, CPU)
@@ -109,6 +117,7 @@ def test_equal_arrays_are_stored_once(as_rows):
     other.X = other.X.copy()
     other.X[3, 0] += 1
     arrays = [as_rows(X) for X in (data.X, other.X, data.X.copy(), other.X.copy())]
+    assert batches.distinct(arrays[::2])[1] == [0, 0]
     unique, places = batches.distinct(arrays)
     assert places == [0, 1, 0, 1]
     assert unique[0] is arrays[0]
@@ -132,6 +141,23 @@ def test_chunks_are_bounded_in_bytes_but_never_empty(monkeypatch):
     assert chunk_steps(store, 16) == 3
     monkeypatch.setattr(batches, "_CHUNK_BYTES", 1)
     assert chunk_steps(store, 16) == 1
+
+
+@pytest.mark.parametrize(("dtype", "n_steps"), [(torch.float64, 6), (torch.float32, 12)])
+def test_bytes_are_those_of_the_rows_of_all_networks(monkeypatch, dtype, n_steps):
+    rows = [random_rows(n=100, d=5, seed=k) for k in range(3)]
+    store = RowStore(rows, dtype, CPU)
+    assert store.bytes_per_row() == 3 * 5 * dtype.itemsize
+    monkeypatch.setattr(batches, "_CHUNK_BYTES", 6 * 3 * 5 * 8 * 16)
+    assert chunk_steps(store, 16) == n_steps
+    store.keep([1])
+    assert chunk_steps(store, 16) == 3 * n_steps
+
+
+def test_tables_without_columns_have_chunks_too():
+    store = RowStore([Rows(np.empty((4, 0)), np.ones((4, 1)))], torch.float64, CPU)
+    assert chunk_steps(store, 2) >= 1
+    assert store.chunk([order(4, 2)], 2).X.shape == (1, 4, 0)
 
 
 def test_chunks_are_larger_on_an_accelerator():

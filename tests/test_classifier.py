@@ -148,6 +148,16 @@ def test_label_smoothing_pulls_probabilities_to_the_middle(kind):
     assert np.median(sharp.predict_proba(X).max(axis=1)) > 0.99
 
 
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_label_smoothing_moves_exactly_its_share(n_classes):
+    # Constant rows: all that a model can give is the mean of its targets.
+    y = np.repeat(np.arange(n_classes), [30, 6, 4][:n_classes])
+    parameters = {"hidden_layer_sizes": (), "optimizer": "lbfgs", "alpha": 0.0, "tol": 1e-9}
+    model = small(label_smoothing=0.2, max_iter=500, **parameters).fit(np.zeros((len(y), 1)), y)
+    expected = 0.8 * np.bincount(y) / len(y) + 0.2 / n_classes
+    np.testing.assert_allclose(model.predict_proba([[0.0]])[0], expected, atol=1e-6)
+
+
 def test_validation_sees_plain_targets():
     X, y = iris()
     model = small(label_smoothing=0.3, early_stopping=True, max_iter=3).fit(X, y)

@@ -7,6 +7,7 @@ import torch
 from skmlp.training import draws
 from skmlp.training.dropout import DropoutMasks
 
+CPU = torch.device("cpu")
 WIDTHS, B = (50, 30), 16
 
 
@@ -18,7 +19,7 @@ def masks(*probabilities, seeds=None):
         B,
         [np.random.default_rng(seed) for seed in seeds],
         torch.float64,
-        torch.device("cpu"),
+        CPU,
     )
 
 
@@ -39,6 +40,38 @@ def test_no_two_steps_have_the_same_mask():
     drawn = masks((0.5, 0.5))
     seen = [drawn.next_step(B)[0].clone() for _ in range(3 * drawn.steps_per_draw)]
     assert len({tuple(mask.ravel().tolist()) for mask in seen}) == len(seen)
+
+
+def test_a_unit_is_dropped_where_16_random_bits_are_below_its_probability():
+    drawn = masks((0.5, 0.0))
+    n_steps = 2 * drawn.steps_per_draw
+    n = n_steps * B * WIDTHS[0]
+    levels = np.random.default_rng(0).bit_generator.random_raw(n // 4).view(np.uint16)
+    p = levels[7] / 65536  # that one is not below
+    drawn = masks((p, 0.0))
+    found = torch.cat([drawn.next_step(B)[0].ravel() for _ in range(n_steps)])
+    np.testing.assert_allclose(found, np.where(levels < levels[7], 0.0, 1 / (1 - p)), rtol=1e-6)
+    assert found[7] > 0
+
+
+def test_a_draw_of_any_size_takes_as_many_bits_as_it_needs():
+    for width, batch_size in [(1, 1), (3, 1), (5, 1), (70_000, 1)]:
+        generators = [np.random.default_rng(0)]
+        one = DropoutMasks([(0.5,)], (width,), batch_size, generators, torch.float64, CPU)
+        assert one.steps_per_draw == max(1, 65536 // width)
+        assert one.next_step(batch_size)[0].shape == (1, batch_size, width)
+
+
+def test_probabilities_next_to_one_keep_a_finite_factor():
+    drawn = masks((1 - 1e-9, 0.0))
+    values = torch.cat([drawn.next_step(B)[0].ravel() for _ in range(500)])
+    assert set(values.tolist()) == {0.0, 65536.0}
+    assert values.mean().item() == pytest.approx(1.0, abs=5 * (65536 / len(values)) ** 0.5)
+
+
+def test_probabilities_are_rounded_to_the_nearest_of_65536():
+    for p, threshold in [(0.4 / 65536, 0), (0.6 / 65536, 1), (32767.6 / 65536, 32768)]:
+        assert masks((p, 0.0)).thresholds.tolist() == [[threshold, 0.0]]
 
 
 def test_network_gets_the_same_masks_in_any_company():
@@ -63,6 +96,33 @@ def test_those_who_stay_keep_their_masks():
         all_three, two = whole.next_step(B), reduced.next_step(B)
         if step >= 2:
             assert torch.equal(two[0], all_three[0][[2, 0]])
+
+
+@pytest.mark.parametrize("steps", [1, 7, 50, 52, 103])
+def test_a_stream_goes_on_from_its_position(steps):
+    probabilities = [(0.3, 0.3), (0.5, 0.2)]
+    first = masks(*probabilities)
+    assert first.steps_per_draw == 51
+    for _ in range(steps):
+        first.next_step(B)
+    if steps == 52:
+        first.keep([1])
+    k = len(first.generators) - 1
+    state, position = first.position(k)
+    assert position == steps % 51
+    second = masks(probabilities[1])
+    second.generators[0].bit_generator.state = state
+    second.go_to(position)
+    for _ in range(60):
+        for ours, theirs in zip(second.next_step(B), first.next_step(B), strict=True):
+            assert torch.equal(ours[0], theirs[k])
+
+
+def test_a_stream_that_has_not_begun_is_at_its_start():
+    fresh = masks((0.3, 0.3))
+    state, position = fresh.position(0)
+    assert state == np.random.default_rng(0).bit_generator.state
+    assert position == fresh.steps_per_draw  # so that the first step draws
 
 
 def test_layers_without_dropout_have_no_mask():

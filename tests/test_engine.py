@@ -4,12 +4,17 @@ import pickle
 import signal
 import threading
 import time
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import scipy.sparse
 import torch
 from helpers import make_task
+from sklearn.base import is_classifier, is_regressor
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import accuracy_score, r2_score
 from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import (
     Callback,
@@ -23,11 +28,13 @@ from skorch.callbacks import (
     ProgressBar,
 )
 from skorch.callbacks.scoring import BatchScoring
+from skorch.dataset import Dataset
 from torch.optim.lr_scheduler import StepLR
 
 from skmlp import MLPClassifier, MLPRegressor
 from skmlp._task import CallbackView
-from skmlp.training.engine import TrainingEngine
+from skmlp.training import engine
+from skmlp.training.engine import StackLoss, TrainingEngine
 
 
 class Recorder(Callback):
@@ -89,6 +96,44 @@ def test_callbacks_are_told_everything_in_order():
     ]
 
 
+def test_callbacks_get_the_rows_and_labels_of_each_moment():
+    told: dict[str, list] = {}
+
+    class Listener(Callback):
+        def on_train_begin(self, net, X, y, **kwargs):
+            told["train_begin"] = [(X, y)]
+
+        def on_batch_begin(self, net, batch, training, **kwargs):
+            told.setdefault("batch_begin", []).append((*batch, training))
+
+        def on_batch_end(self, net, batch, training, **kwargs):
+            told.setdefault("batch_end", []).append((*batch, training))
+
+        def on_grad_computed(self, net, batch, training, **kwargs):
+            told.setdefault("grad", []).append((*batch, training))
+
+        def on_train_end(self, net, X, y, **kwargs):
+            told["train_end"] = [(X, y)]
+
+    fit(Listener(), max_iter=1, shuffle=False)
+    X, y = data()
+    for moment in ("train_begin", "train_end"):
+        np.testing.assert_array_equal(told[moment][0][0], X)
+        np.testing.assert_array_equal(told[moment][0][1], y)
+    trained = [(X[a:b], y[a:b], True) for a, b in [(0, 32), (32, 64), (64, 90)]]
+    validated = [(X[a:b], y[a:b], False) for a, b in [(0, 32), (32, 40)]]
+    for moment, expected in [
+        ("batch_begin", trained + validated),
+        ("batch_end", trained + validated),
+        ("grad", trained),
+    ]:
+        assert len(told[moment]) == len(expected)
+        for (rows, labels, training), right in zip(told[moment], expected, strict=True):
+            np.testing.assert_array_equal(rows, right[0])
+            np.testing.assert_array_equal(labels, right[1])
+            assert training == right[2]
+
+
 def test_history_is_the_estimators_curves():
     model, history = history_of(max_iter=6)
     assert history[:, "train_loss"] == model.loss_curve_
@@ -100,6 +145,29 @@ def test_history_is_the_estimators_curves():
     assert all(duration > 0 for duration in history[:, "dur"])
 
 
+def test_history_has_the_batches():
+    _, history = history_of(max_iter=2, alpha=0.0)
+    assert history[:, "train_batch_count"] == [3, 3]
+    assert history[:, "valid_batch_count"] == [2, 2]
+    for epoch in range(2):
+        for name, sizes in [("train", [32, 32, 26]), ("valid", [32, 8])]:
+            batches = [b for b in history[epoch, "batches"] if f"{name}_loss" in b]
+            assert [batch[f"{name}_batch_size"] for batch in batches] == sizes
+            # the epoch's loss is the mean over rows, here batch by batch
+            losses = [batch[f"{name}_loss"] for batch in batches]
+            mean = np.average(losses, weights=sizes)
+            assert mean == pytest.approx(history[epoch, f"{name}_loss"], rel=1e-6)
+
+
+def test_best_is_lower_for_losses_and_higher_for_scores_and_no_tie():
+    _, history = history_of(max_iter=30, learning_rate_init=0.1)
+    for name, sign in [("train_loss", 1), ("valid_loss", 1), ("valid_score", -1)]:
+        curve = sign * np.array(history[:, name])
+        assert name != "valid_score" or len(set(curve)) < 30  # there are ties
+        expected = [all(value < earlier for earlier in curve[:i]) for i, value in enumerate(curve)]
+        assert history[:, f"{name}_best"] == expected
+
+
 def test_watching_changes_nothing(by_torch):
     X, y = data()
     parameters = {"random_state": 0, "max_iter": 5, "dropout": 0.2, "batch_size": 32}
@@ -107,6 +175,21 @@ def test_watching_changes_nothing(by_torch):
     plain = MLPClassifier((8,), **parameters).fit(X, y)
     np.testing.assert_array_equal(watched.coefs_[0], plain.coefs_[0])
     assert watched.loss_curve_ == plain.loss_curve_
+
+
+def test_watching_changes_nothing_in_early_stopping_either():
+    parameters = {"early_stopping": True, "n_iter_no_change": 3, "learning_rate_init": 0.05}
+    watched, plain = fit(Recorder(), **parameters), fit(**parameters)
+    assert watched.stopping_reason_ == plain.stopping_reason_ == "early_stopping"
+    np.testing.assert_array_equal(watched.coefs_[0], plain.coefs_[0])
+    assert watched.n_iter_ == plain.n_iter_ > np.argmax(plain.validation_scores_) + 1
+
+
+def test_the_duration_of_an_epoch_is_the_clocks(monkeypatch):
+    clock = iter([10.0, 12.5, 20.0, 21.0])
+    monkeypatch.setattr(engine, "time", SimpleNamespace(perf_counter=clock.__next__))
+    _, history = history_of(max_iter=2)
+    assert history[:, "dur"] == [2.5, 1.0]
 
 
 @pytest.mark.parametrize("use_caching", [True, False])
@@ -251,6 +334,10 @@ def test_gradient_clipping_callback_reaches_the_gradients():
 def test_callbacks_of_other_forms():
     model = fit(("named", Recorder()), Recorder, max_iter=2)
     assert model.n_iter_ == 2
+
+
+def test_no_traceback_is_no_callbacks():
+    assert engine.raised_by_callback(None) is False
 
 
 class Lines(Callback):
@@ -433,11 +520,51 @@ def test_divergence_under_callbacks_is_an_error():
 
 def test_the_engine_is_a_skorch_net_with_usual_parts():
     view = CallbackView([], lambda z: z.argmax(1), None, "regressor")
-    engine = TrainingEngine(make_task(callback_view=view, max_iter=2))
-    engine.run()
-    assert isinstance(engine.optimizer_, torch.optim.Adam)
-    assert next(name for name, _ in engine.module_.named_parameters()) == "weights.0"
-    assert len(engine.history) == 2
-    assert not hasattr(engine, "classes_")
+    net = TrainingEngine(make_task(callback_view=view, max_iter=2))
+    net.run()
+    assert isinstance(net.optimizer_, torch.optim.Adam)
+    assert next(name for name, _ in net.module_.named_parameters()) == "weights.0"
+    assert len(net.history) == 2
+    assert not hasattr(net, "classes_")
     with pytest.raises(AttributeError, match="no predict_proba"):
-        engine.predict_proba(np.zeros((2, 5)))
+        net.predict_proba(np.zeros((2, 5)))
+
+
+def test_the_net_has_the_settings_of_the_task():
+    view = CallbackView(None, lambda z: z[:, 0], None, "regressor")
+    task = make_task(callback_view=view, max_iter=7, learning_rate_init=0.03, batch_size=9)
+    net = TrainingEngine(task)
+    settings = (net.lr, net.max_epochs, net.batch_size, net.device, net.verbose)
+    assert settings == (0.03, 7, 9, "cpu", 0)
+    assert net.train_split is None
+    assert net.callbacks is None
+    assert net._default_callbacks == []
+    assert net.module is torch.nn.Module
+    assert net.criterion is StackLoss
+
+
+@pytest.mark.parametrize("kind", ["classifier", "regressor"])
+def test_the_net_is_of_the_estimators_kind_and_scores_as_it_does(kind):
+    task = make_task(max_iter=1)
+    classes = np.arange(3) if kind == "classifier" else None
+    view = CallbackView(
+        [], lambda z: z.argmax(1) if classes is not None else z, None, kind, classes
+    )
+    net = TrainingEngine(replace(task, callback_view=view))
+    assert is_classifier(net) == (kind == "classifier")
+    assert is_regressor(net) == (kind == "regressor")
+    tags = net.__sklearn_tags__()
+    assert (tags.classifier_tags is None) == (kind == "regressor")
+    assert (tags.regressor_tags is None) == (kind == "classifier")
+    net.run()
+    X, targets = task.train.X, task.train.targets
+    logits = net.stack_.module.logits_of(0, torch.from_numpy(X)).numpy()
+    for rows in (X, torch.from_numpy(X), scipy.sparse.csr_matrix(X), Dataset(X, targets)):
+        (found,) = net.forward_iter(rows)
+        np.testing.assert_allclose(found, logits)
+    if classes is None:
+        assert net.score(X, targets) == pytest.approx(r2_score(targets, logits))
+    else:
+        np.testing.assert_array_equal(net.classes_, classes)
+        y = targets.argmax(1)
+        assert net.score(X, y) == accuracy_score(y, logits.argmax(1))

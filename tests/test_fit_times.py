@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import warnings
 from time import sleep
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from sklearn.datasets import load_iris
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, _validation
 
 import skmlp
-from skmlp import training
+from skmlp import _meeting, training
 from skmlp._fit_times import with_own_fit_time
 
 
@@ -42,6 +44,37 @@ def test_fit_times_of_a_search_are_shares_of_its_stack(monkeypatch):
     monkeypatch.setattr(training, "train", train)
     times = searched(skmlp.MLPClassifier((4,), max_iter=2, random_state=0))
     assert times == pytest.approx(1000.0, abs=10)
+
+
+class Clock:
+    """Stands still but where a test lets time pass."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def test_a_fit_time_is_the_preparation_and_the_share_of_each_step(monkeypatch):
+    clock, advance = Clock(), training.stack.Stack.advance
+
+    class Timed(skmlp.MLPClassifier):
+        def fit(self, X, y):
+            clock.now += 1.0
+            return super().fit(X, y)
+
+    def advance_for_six_seconds(stack):
+        clock.now += 6.0
+        advance(stack)
+
+    for module in (_meeting, training.stack):
+        monkeypatch.setattr(module, "perf_counter", clock)
+    monkeypatch.setattr(_validation, "time", SimpleNamespace(time=clock))
+    monkeypatch.setattr(training.stack.Stack, "advance", advance_for_six_seconds)
+    times = searched(Timed((4,), max_iter=2, random_state=0, batch_size=100))
+    # One second of preparation; two epochs, which all eight networks share.
+    np.testing.assert_allclose(times, 1.0 + 2 * 6.0 / 8)
 
 
 class SlowToPrepare(skmlp.MLPClassifier):

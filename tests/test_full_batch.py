@@ -1,15 +1,22 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+import scipy.optimize
 import scipy.sparse
-from helpers import make_task, random_rows
+import torch
+from helpers import assert_same, make_task, random_rows
+from sklearn.linear_model import LogisticRegression
 
 from skmlp._task import Rows
 from skmlp.network.losses import LOSSES
 from skmlp.training import full_batch, train
 from skmlp.training.full_batch import FullBatchProblem
-from skmlp.training.progress import DivergenceError
+from skmlp.training.progress import SCHEDULES, DivergenceError
+from skmlp.training.validation import Validation
 
 
 def lbfgs(**others):
@@ -47,12 +54,122 @@ def test_rows_in_parts_give_the_same_loss(monkeypatch):
         np.testing.assert_allclose(other, gradient, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.4, 1.0])
+def test_the_loss_is_a_mean_over_weights_and_so_is_the_penalty(l1_ratio):
+    rows = random_rows()
+    rows.weights = np.random.default_rng(0).uniform(0.5, 2, len(rows))
+    penalized = lbfgs(rows=rows, hidden=(), alpha=3.0, l1_ratio=l1_ratio)
+    problem, plain = FullBatchProblem(penalized), FullBatchProblem(lbfgs(rows=rows, hidden=()))
+    value, _ = problem.value_and_gradient(problem._start())
+    (coef,), _ = problem.module.blocks.network(0)
+    logits = rows.X @ coef
+    losses = np.log(np.exp(logits).sum(1)) - (logits * rows.targets).sum(1)
+    mean = np.average(losses, weights=rows.weights)
+    penalty = l1_ratio * np.abs(coef).sum() + (1 - l1_ratio) / 2 * (coef**2).sum()
+    assert plain.value_and_gradient(plain._start())[0] == pytest.approx(mean, rel=1e-12)
+    assert value == pytest.approx(mean + 3.0 * penalty / rows.weights.sum(), rel=1e-12)
+
+
+def test_with_l1_the_start_has_the_positive_and_the_negative_parts():
+    problem = FullBatchProblem(lbfgs(alpha=1.0, l1_ratio=0.5))
+    n = problem.n_weights
+    up, down, biases = np.split(problem._start(), [n, 2 * n])
+    flat = problem.module.blocks.flat.numpy()
+    np.testing.assert_array_equal(up - down, flat[:n])
+    np.testing.assert_array_equal(np.minimum(up, down), np.zeros(n))
+    np.testing.assert_array_equal(biases, flat[n:])
+
+
 def test_loss_curve_falls_and_reasons_are_told():
     (converged,) = train([lbfgs(hidden=(), alpha=0.1, max_iter=500)])
     assert converged.stopping_reason == "converged"
     assert np.all(np.diff(converged.loss_curve) <= 1e-12)
     assert train([lbfgs(max_iter=3)])[0].stopping_reason == "max_iter"
     assert train([lbfgs(max_iter=500, max_fun=2, tol=0.0)])[0].stopping_reason == "max_fun"
+
+
+@pytest.mark.parametrize("tol", [1e-2, 1e-4])
+def test_it_stops_at_the_first_gradient_within_tol(monkeypatch, tol):
+    largest_entries, end_iteration = [], FullBatchProblem._end_iteration
+
+    def seeing(self, intermediate_result):
+        _, gradient = self.value_and_gradient(intermediate_result.x)
+        largest_entries.append(np.abs(gradient).max())
+        end_iteration(self, intermediate_result)
+
+    monkeypatch.setattr(FullBatchProblem, "_end_iteration", seeing)
+    (result,) = train([lbfgs(alpha=0.1, max_iter=500, tol=tol)])
+    assert result.stopping_reason == "converged"
+    assert len(largest_entries) == result.n_iter
+    assert largest_entries[-1] <= tol < min(largest_entries[:-1])
+
+
+def test_the_loss_alone_stops_it_as_it_stops_scikit_learns_logistic_regression(monkeypatch):
+    seen, found = [], scipy.optimize.minimize
+
+    def minimize(*arguments, options, **others):
+        seen.append(options)
+        return found(*arguments, options=options, **others)
+
+    monkeypatch.setattr(scipy.optimize, "minimize", minimize)
+    rows = random_rows()
+    train([lbfgs(hidden=(), tol=0.01, max_iter=7)])
+    LogisticRegression(tol=0.01, max_iter=7).fit(rows.X, rows.targets.argmax(1))
+    ours, theirs = seen
+    assert {key: ours[key] for key in ("ftol", "gtol", "maxiter")} == {
+        key: theirs[key] for key in ("ftol", "gtol", "maxiter")
+    }
+
+
+def test_a_start_that_is_a_minimum_stays():
+    rows = random_rows("squared_error")
+    coefs, intercepts = [np.ones((5, 3))], [np.arange(3.0)]
+    rows.targets = rows.X @ coefs[0] + intercepts[0]
+    task = lbfgs(rows=rows, loss="squared_error", hidden=(), initial_weights=(coefs, intercepts))
+    (result,) = train([task])
+    assert (result.n_iter, result.stopping_reason) == (0, "converged")
+    assert result.loss_curve == [pytest.approx(0.0, abs=1e-25)]
+    assert result.loss == result.best_loss == result.loss_curve[0]
+    np.testing.assert_array_equal(result.coefs[0], coefs[0])
+    np.testing.assert_array_equal(result.intercepts[0], intercepts[0])
+
+
+@pytest.mark.parametrize("max_fun", range(3, 15))
+def test_the_weights_are_those_that_scipy_found(monkeypatch, max_fun):
+    # the last evaluation of a line search need not be the best one
+    results, minimize = [], scipy.optimize.minimize
+    monkeypatch.setattr(
+        scipy.optimize, "minimize", lambda *a, **k: results.append(minimize(*a, **k)) or results[0]
+    )
+    (result,) = train([lbfgs(alpha=1e-3, max_iter=100, max_fun=max_fun, tol=0.0)])
+    (found,) = results
+    flat = np.concatenate([a.ravel() for a in [*result.coefs, *result.intercepts]])
+    np.testing.assert_array_equal(flat, found.x)
+
+
+def test_an_earlier_history_goes_on():
+    (result,) = train([lbfgs(max_iter=3, history={"t": 80, "loss_curve": [9.0, 8.0]})])
+    assert result.loss_curve[:2] == [9.0, 8.0]
+    assert (len(result.loss_curve), result.t) == (5, 80 + 3 * 40)
+
+
+def test_its_seconds_are_those_of_the_clock(monkeypatch):
+    monkeypatch.setattr(full_batch, "perf_counter", iter([100.0, 103.5]).__next__)
+    assert train([lbfgs(max_iter=1)])[0].seconds == 3.5
+
+
+@pytest.mark.parametrize(
+    ("success", "n_evaluations", "n_iterations", "reason"),
+    [
+        (True, 11, 5, "converged"),
+        (False, 11, 5, "max_fun"),
+        (False, 10, 5, "max_iter"),
+        (False, 10, 4, "line_search"),
+    ],
+)
+def test_the_reason_is_the_bound_that_was_met(success, n_evaluations, n_iterations, reason):
+    found = SimpleNamespace(success=success, nfev=n_evaluations, nit=n_iterations)
+    assert full_batch._reason(found, lbfgs(max_iter=5, max_fun=10)) == reason
 
 
 def test_slow_progress_does_not_stop_it_before_its_own_tolerance():
@@ -79,9 +196,50 @@ def test_early_stopping_returns_the_best_weights():
         np.testing.assert_allclose(ours, theirs)
 
 
+def test_an_iteration_is_validated_where_it_ended():
+    validation = random_rows(n=30, seed=9)
+    task = lbfgs(validation=validation, early_stopping=True, max_iter=2)
+    problem = FullBatchProblem(task)
+    x = np.random.default_rng(0).normal(size=len(problem._start()))
+    problem._end_iteration(SimpleNamespace(x=x, fun=1.5))
+    expected = Validation(task, torch.float64, torch.device("cpu"))(problem.module)
+    np.testing.assert_array_equal(problem.module.blocks.flat.numpy(), x)
+    assert problem.progress.validation_loss_curve == [expected.loss]
+    assert problem.progress.loss_curve == [1.5]
+    with pytest.raises(StopIteration):
+        problem._end_iteration(SimpleNamespace(x=x, fun=1.0))
+
+
+def test_an_iteration_that_diverges_is_told():
+    problem = FullBatchProblem(lbfgs())
+    with pytest.raises(DivergenceError, match="the loss became inf in epoch 1"):
+        problem._end_iteration(SimpleNamespace(x=problem._start(), fun=np.inf))
+
+
+def test_a_schedule_of_rates_means_nothing():
+    validation = random_rows(n=30, seed=9)
+    stopping = {"validation": validation, "early_stopping": True, "n_iter_no_change": 3}
+    results = train([lbfgs(max_iter=200, learning_rate=s, **stopping) for s in SCHEDULES])
+    for result in results:
+        assert result.validation_scores == results[0].validation_scores
+
+
+def test_validation_without_early_stopping_is_recorded_and_changes_nothing():
+    plain, watched = train([lbfgs(max_iter=9), lbfgs(max_iter=9, validation=random_rows(seed=9))])
+    assert len(watched.validation_scores) == len(watched.validation_loss_curve) == 9
+    assert_same(watched, plain, rtol=0)
+
+
 def test_l1_makes_exact_zeros():
-    (result,) = train([lbfgs(hidden=(8,), alpha=5.0, l1_ratio=1.0, max_iter=2000, tol=1e-8)])
+    task = lbfgs(hidden=(8,), alpha=5.0, l1_ratio=1.0, max_iter=2000, tol=1e-8)
+    (result,) = train([task])
     assert (result.coefs[0] == 0).mean() > 0.5
+    # its loss has the penalty of its weights
+    plain = FullBatchProblem(replace(task, alpha=0.0))
+    plain.module.blocks.set_network(0, result.coefs, result.intercepts)
+    loss, _ = plain.value_and_gradient(plain._start())
+    penalty = 5.0 / 40 * sum(np.abs(w).sum() for w in result.coefs)
+    assert result.loss == pytest.approx(loss + penalty, rel=1e-9)
 
 
 def test_divergence_is_an_error():
@@ -89,6 +247,14 @@ def test_divergence_is_an_error():
     rows.X = rows.X * 1e200
     (result,) = train([lbfgs(rows=rows, loss="poisson", hidden=())])
     assert isinstance(result, DivergenceError)
+    assert "the loss became nan in epoch 0." in str(result)
+
+
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.5])
+def test_weights_whose_squares_overflow_are_an_error_without_a_warning(l1_ratio):
+    start = [np.full((5, 3), 1e200)], [np.zeros(3)]
+    task = lbfgs(hidden=(), alpha=1.0, l1_ratio=l1_ratio, initial_weights=start)
+    assert isinstance(train([task])[0], DivergenceError)
 
 
 def test_float32_weights_come_back_as_float32():

@@ -56,6 +56,12 @@ def test_he_divides_by_one_plus_slope_squared_for_leaky_relu(name):
     np.testing.assert_allclose(leaky * sqrt(1 + SLOPE**2), plain)
 
 
+def test_the_slope_counts_for_leaky_relu_alone():
+    assert Layer(3, 2, "leaky_relu").he_gain == pytest.approx(2 / 1.0001, rel=1e-12)
+    assert Layer(3, 2, "leaky_relu", 0.3).he_gain == pytest.approx(2 / 1.09, rel=1e-12)
+    assert Layer(3, 2, "relu", 0.3).he_gain == Layer(3, 2).he_gain == 2.0
+
+
 def test_scikit_learns_rule_is_narrower_for_logistic_and_has_biases():
     hidden = Layer(FAN_IN, FAN_OUT, "logistic", hidden_activation="logistic")
     output = Layer(FAN_IN, FAN_OUT, "identity", hidden_activation="logistic")
@@ -72,6 +78,14 @@ def test_biases_are_zero_except_where_the_library_draws_them():
         assert biases.any() == (name in ("sklearn", "torch"))
 
 
+@pytest.mark.parametrize("name", ["sklearn", "torch"])
+def test_drawn_biases_have_the_mean_and_variance_of_their_interval(name):
+    _, bound = FORMULAS[name]
+    biases = np.concatenate([draw(name, seed=seed)[1] for seed in range(20)])
+    assert abs(biases.mean()) < 5 * bound / sqrt(3 * biases.size)
+    assert biases.var() == pytest.approx(bound**2 / 3, rel=0.05)
+
+
 def test_torch_rule_has_the_bounds_of_torch_nn_linear():
     with torch.random.fork_rng():
         linear = torch.nn.Linear(FAN_IN, FAN_OUT)
@@ -85,6 +99,17 @@ def test_orthogonal_has_orthonormal_rows_or_columns(shape):
     weights, _ = draw("orthogonal", Layer(*shape))
     gram = weights @ weights.T if shape[0] <= shape[1] else weights.T @ weights
     np.testing.assert_allclose(gram, np.eye(min(shape)), atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (5, 5), (7, 4), (4, 7)])
+def test_orthogonal_is_the_factor_whose_triangle_has_a_positive_diagonal(shape):
+    # Of a normal matrix this factor alone is uniform over the orthogonal matrices (Mezzadri 2007).
+    for seed in range(5):
+        weights, _ = draw("orthogonal", Layer(*shape), seed)
+        q = weights if shape[0] >= shape[1] else weights.T
+        triangle = q.T @ np.random.default_rng(seed).normal(size=q.shape)
+        np.testing.assert_allclose(np.tril(triangle, -1), 0.0, atol=1e-12)
+        assert (np.diag(triangle) > 0).all()
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -144,6 +169,18 @@ def test_callable_gets_shape_and_generator():
     np.testing.assert_array_equal(weights, np.random.default_rng(0).normal(size=(4, 3)))
     np.testing.assert_array_equal(biases, np.ones(3))
     assert not draw(lambda shape, rng: np.ones(shape), Layer(4, 3))[1].any()
+    whole_numbers, _ = draw(lambda shape, rng: np.ones(shape, dtype=int), Layer(4, 3))
+    assert whole_numbers.dtype == np.float64
+
+
+def test_only_a_tuple_of_two_is_weights_and_biases():
+    rows = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]
+    for given in (rows, np.array(rows)):
+        weights, biases = draw(lambda shape, rng, given=given: given, Layer(2, 3))
+        np.testing.assert_array_equal(weights, rows)
+        np.testing.assert_array_equal(biases, np.zeros(3))
+    with pytest.raises(ValueError, match="weights that are no array"):
+        draw(lambda shape, rng: (np.ones(shape), np.ones(3), "more"), Layer(2, 3))
 
 
 def test_callable_must_give_the_right_shape_and_finite_values():
@@ -151,3 +188,10 @@ def test_callable_must_give_the_right_shape_and_finite_values():
         draw(lambda shape, rng: np.ones(shape[::-1]), Layer(4, 3))
     with pytest.raises(ValueError, match="weights that are not finite"):
         draw(lambda shape, rng: np.full(shape, np.nan), Layer(4, 3))
+
+
+def test_biases_of_a_callable_are_checked_too():
+    with pytest.raises(ValueError, match=r"biases of shape \(4,\).*needs \(3,\)"):
+        draw(lambda shape, rng: (np.ones(shape), np.ones(4)), Layer(4, 3))
+    with pytest.raises(ValueError, match="biases that are not finite"):
+        draw(lambda shape, rng: (np.ones(shape), np.full(3, np.inf)), Layer(4, 3))

@@ -7,9 +7,16 @@ import pytest
 import torch
 from helpers import TARGETS
 
+from skmlp import MLPRegressor
 from skmlp.network.activations import ACTIVATIONS
 from skmlp.network.losses import LOSSES
-from skmlp.network.mlp import Blocks, StackedMLP, sum_per_network
+from skmlp.network.mlp import (
+    Blocks,
+    StackedMLP,
+    per_network,
+    squares_per_network,
+    sum_per_network,
+)
 
 
 def stacked(K=2, sizes=(5, 7, 6, 3), activation="tanh", loss="log_loss"):
@@ -54,17 +61,37 @@ def test_gradients_pass_central_differences(activation, loss):
         assert gradient[i].item() == pytest.approx(numeric, rel=1e-6, abs=1e-8)
 
 
-@pytest.mark.parametrize("sizes", [(5, 3), (5, 7, 3), (5, 7, 6, 3)])
-def test_gradients_are_autograds(sizes):
-    module = stacked(sizes=sizes)
-    x, t, scale = batch("log_loss")
-    module.compute_gradients(x, t, scale)
+# Layers of equal widths share memory: each pattern of them.
+SIZES = [
+    *[(5, 3), (5, 7, 3), (5, 7, 6, 3), (1, 7, 3), (5, 7, 1)],
+    *[(5, 7, 7, 3), (5, 7, 7, 7, 3), (5, 6, 7, 7, 3), (5, 7, 7, 6, 6, 3), (5, 7, 6, 7, 3)],
+]
+SMOOTH = {"tanh": torch.tanh, "silu": torch.nn.functional.silu, "logistic": torch.sigmoid}
+
+
+@pytest.mark.parametrize("masked", [(), (0,), (1, 3), (0, 1, 2, 3)])
+@pytest.mark.parametrize("K", [1, 2])
+@pytest.mark.parametrize("sizes", SIZES)
+def test_gradients_are_autograds(sizes, K, masked):
+    names = ["tanh", "silu", "logistic", "tanh"][: len(sizes) - 2]
+    module = StackedMLP(K, sizes, names, "squared_error", dtype=torch.float64)
+    rng = np.random.default_rng(0)
+    module.blocks.flat.copy_(torch.from_numpy(rng.normal(size=module.blocks.flat.numel())))
+    x, t = (torch.from_numpy(rng.normal(size=(K, 9, width))) for width in (sizes[0], sizes[-1]))
+    scale = torch.from_numpy(rng.uniform(0.1, 1, size=(K, 9, 1)))
+    masks = [
+        torch.from_numpy(rng.integers(0, 2, (K, 9, width)) * 2.0) if i in masked else None
+        for i, width in enumerate(sizes[1:-1])
+    ]
+    logits = module.compute_gradients(x, t, scale, masks)
     weights = [w.clone().requires_grad_() for w in module.blocks.weights]
     biases = [b.clone().requires_grad_() for b in module.blocks.biases]
     h = x
     for i, (w, b) in enumerate(zip(weights, biases, strict=True)):
         h = h @ w + b
-        h = torch.tanh(h) if i < len(weights) - 1 else h
+        if i < len(names):
+            h = SMOOTH[names[i]](h) * (1.0 if masks[i] is None else masks[i])
+    torch.testing.assert_close(logits, h.detach())
     (module.loss.per_row(h, t).unsqueeze(2) * scale).sum().backward()
     for ours, theirs in zip(module.gradients.all, [*weights, *biases], strict=True):
         torch.testing.assert_close(ours, theirs.grad)
@@ -78,6 +105,8 @@ def test_forward_is_what_training_computes_and_what_one_network_predicts():
     for k in range(3):
         torch.testing.assert_close(module.logits_of(k, x[k]), logits[k])
     torch.testing.assert_close(module(x[0])[2], module.logits_of(2, x[0]))
+    for networks in ([0, 1, 2], [2], [2, 0]):
+        torch.testing.assert_close(module.logits(x[networks], networks), logits[networks])
 
 
 def test_logits_in_parts_equal_the_whole():
@@ -105,6 +134,40 @@ def test_blocks_keep_and_return_each_network():
                 np.testing.assert_array_equal(a, b)
     sums = [sum(a.sum() for part in network for a in part) for network in networks]
     np.testing.assert_allclose(sum_per_network(blocks.all).numpy(), sums)
+
+
+@pytest.mark.parametrize("K", [1, 3])
+def test_sums_and_squares_are_those_of_each_network(K):
+    blocks = stacked(K=K).blocks
+    networks = [np.concatenate([b[k].numpy().ravel() for b in blocks.all]) for k in range(K)]
+    sums, squares = sum_per_network(blocks.all), squares_per_network(blocks.all)
+    assert sums.shape == squares.shape == (K,)
+    np.testing.assert_allclose(sums, [network.sum() for network in networks])
+    np.testing.assert_allclose(squares, [(network**2).sum() for network in networks])
+
+
+def test_numbers_of_networks_lie_along_the_first_axis():
+    found = per_network(np.array([1.0, 2.5]), torch.empty(0, dtype=torch.float32))
+    assert found.dtype == torch.float32
+    assert found.tolist() == [[[1.0]], [[2.5]]]
+
+
+def test_defaults_are_those_of_the_estimators():
+    module = StackedMLP(2, (3, 2), (), "squared_error")
+    assert module.blocks.flat.dtype == torch.float32
+    assert module.negative_slope == MLPRegressor().negative_slope == 0.01
+    assert not any(parameter.requires_grad for parameter in module.parameters())
+
+
+def test_gradients_have_as_many_networks_as_the_parameters():
+    module = stacked(K=3)
+    same = module.gradients
+    module.set_blocks(module.blocks.take([2, 1, 0]))
+    assert module.gradients is same
+    module.set_blocks(module.blocks.take([0, 2]))
+    assert module.gradients.n_networks == 2
+    x, t, scale = batch("log_loss", K=2)
+    torch.testing.assert_close(module.compute_gradients(x, t, scale), module(x))
 
 
 def test_parameters_have_usual_names_and_share_the_blocks_memory():

@@ -36,6 +36,7 @@ def way_of_different_rates(request, monkeypatch):
     """Different rates by directions, or by groups of equal rates."""
     entries = 10**9 if request.param == "directions" else 0
     monkeypatch.setattr(optimizers, "_ENTRIES_PER_GROUP", entries)
+    return request.param
 
 
 def random_blocks(K, seed):
@@ -114,6 +115,24 @@ def test_networks_that_stay_go_on_as_before(name):
     np.testing.assert_allclose(reduced.rates, [0.005, 0.003])
 
 
+@pytest.mark.parametrize("staying", [[2], [0, 2], [1, 2], [2, 1, 0]])
+@pytest.mark.parametrize("family", ["adam", "nadam", "sgd"])
+def test_networks_that_stay_come_from_several_groups(family, staying):
+    # the first and the last have equal settings: they become neighbours
+    settings = [OptimizerSettings(family, beta_1=beta, momentum=beta) for beta in (0.9, 0.5, 0.9)]
+    whole, reduced = (stack(3, family, [0.01] * 3, settings=settings) for _ in range(2))
+    for step in range(5):
+        if step == 2:
+            gradients = reduced.gradients.take(staying)
+            gradients.identity = staying
+            reduced.keep(staying, reduced.blocks.take(staying), gradients)
+        for optimizer in (whole, reduced):
+            set_gradients(optimizer.gradients, step)
+            optimizer.step(closure)
+    for all_three, few in zip(whole.blocks.all, reduced.blocks.all, strict=True):
+        torch.testing.assert_close(few, all_three[staying], rtol=1e-10, atol=1e-12)
+
+
 @pytest.mark.parametrize("name", [*OPTIMIZERS, "Adafactor"])
 def test_state_moves_between_stacks(name):
     family = CUSTOM.get(name, name)
@@ -135,6 +154,31 @@ def test_state_moves_between_stacks(name):
         torch.testing.assert_close(other[0], block[1], rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize("name", [*OPTIMIZERS, *CUSTOM])
+def test_a_network_alone_goes_on_from_its_state(name):
+    family = CUSTOM.get(name, name)
+    first, second = stack(1, family, [0.01]), stack(1, family, [0.01])
+    for step in range(6):
+        if step == 3:
+            second.blocks.flat.copy_(first.blocks.flat)
+            second.set_network_state(0, first.network_state(0))
+        for optimizer in (first, second) if step >= 3 else (first,):
+            set_gradients(optimizer.gradients, step)
+            optimizer.step(closure)
+    torch.testing.assert_close(second.blocks.flat, first.blocks.flat, rtol=0, atol=0)
+
+
+def test_a_network_alone_is_one_parameter_with_its_rate():
+    ours = stack(1, "adam", [0.03])
+    (group,) = ours.torch_optimizer.param_groups
+    (parameter,) = group["params"]
+    assert parameter.shape == ours.blocks.flat.shape
+    assert not parameter.requires_grad
+    assert group["lr"] == ours.torch_optimizer.defaults["lr"] == 0.03
+    group["lr"] = 0.5  # as a learning-rate scheduler does
+    assert ours.rates.tolist() == [0.5]
+
+
 def test_settings_may_differ_within_a_stack():
     settings = [
         OptimizerSettings("adam"),
@@ -149,6 +193,60 @@ def test_settings_may_differ_within_a_stack():
         ours.step(closure)
     for block, theirs in zip(ours.blocks.all, expected, strict=True):
         torch.testing.assert_close(block[2], theirs)
+
+
+def test_momentum_zero_has_no_nesterov_step():
+    settings = [OptimizerSettings("sgd", momentum=0.0, nesterovs_momentum=True)]
+    ours = stack(1, "sgd", [0.1], settings=settings)
+    set_gradients(ours.gradients, 0)
+    expected = ours.blocks.flat - 0.1 * ours.gradients.flat
+    ours.step(closure)
+    torch.testing.assert_close(ours.blocks.flat, expected)
+
+
+def test_only_adamw_decays_unasked_and_only_adam_adds_the_penalty():
+    decays = {name: family.default_weight_decay for name, family in OPTIMIZERS.items()}
+    assert {name for name, decay in decays.items() if decay} == {"adamw"}
+    fused = hasattr(torch, "_fused_adam_")
+    assert [name for name, f in OPTIMIZERS.items() if f.adds_l2] == (["adam"] if fused else [])
+
+
+def penalized(l2, family="adam"):
+    blocks, gradients = random_blocks(3, 0), random_blocks(3, 1)
+    gradients.identity = [0, 1, 2]
+    return StackOptimizer([OptimizerSettings(family)] * 3, [0.01] * 3, blocks, gradients, l2)
+
+
+def test_l2_factors_are_added_to_the_gradients_of_weights(way_of_different_rates):
+    if way_of_different_rates == "directions":
+        assert not penalized([0.1, 0.1, 0.3]).adds_l2
+        return
+    ours, by_hand = penalized([0.1, 0.1, 0.3]), penalized(None)
+    assert ours.adds_l2
+    assert not by_hand.adds_l2
+    assert not penalized([0.1, 0.1, 0.3], "rmsprop").adds_l2
+    assert not penalized([0.1, 0.1, 0.3], torch.optim.ASGD).adds_l2
+    steps = [[0.1, 0.1, 0.3], [0.05, 0.05, 0.2], [0.1, 0.2, 0.3], [0.0, 0.0, 0.0]]
+    found = ours.l2_of_groups(np.array(steps).T)
+    assert found == [[0.1, 0.3], [0.05, 0.2], None, [0.0, 0.0]]
+    for step in range(4):
+        set_gradients(ours.gradients, step)
+        set_gradients(by_hand.gradients, step)
+        if found[step] is not None:
+            column = torch.tensor(steps[step], dtype=torch.float64).view(-1, 1, 1)
+            for gradient, w in zip(by_hand.gradients.weights, by_hand.blocks.weights, strict=True):
+                gradient.add_(column * w)
+        ours.set_l2(found[step])
+        ours.step(closure)
+        by_hand.step(closure)
+    torch.testing.assert_close(ours.blocks.flat, by_hand.blocks.flat)
+
+
+@pytest.mark.parametrize(("entries", "adds"), [(40, True), (50, False)])
+def test_groups_of_penalties_must_pay(monkeypatch, entries, adds):
+    # 129 parameters; one group of all biases, and two of weights
+    monkeypatch.setattr(optimizers, "_ENTRIES_PER_GROUP", entries)
+    assert penalized([0.1, 0.1, 0.3]).adds_l2 == adds
 
 
 @pytest.mark.parametrize("K", [1, 2])
@@ -167,6 +265,33 @@ def test_sgd_velocity_follows_the_rate_as_in_scikit_learn(K):
         ours.step(closure)
     for block, theirs in zip(ours.blocks.all, expected, strict=True):
         torch.testing.assert_close(block[0], theirs)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_new_rate_counts_from_the_next_step(dtype):
+    like = torch.empty(0, dtype=dtype)
+    blocks, gradients = Blocks(2, SIZES, like), Blocks(2, SIZES, like)
+    settings = [OptimizerSettings("sgd", 0.0, False)] * 2
+    ours = StackOptimizer(settings, [1, 2], blocks, gradients)  # ints
+    gradients.flat.fill_(1.0)
+    ours.set_rate(0, 0.25)
+    ours.step(closure)
+    ours.set_rate(1, 0.5)
+    ours.step(closure)
+    assert ours.rates.tolist() == [0.25, 0.5]
+    for block in blocks.all:
+        assert set(block[0].ravel().tolist()) == {-0.5}
+        assert set(block[1].ravel().tolist()) == {-2.5}
+
+
+@pytest.mark.parametrize("K", [1, 2])
+def test_a_rate_of_zero_leaves_a_finite_velocity(K):
+    ours = stack(K, "sgd", [0.1] * K)
+    for step, rate in enumerate([0.1, 0.0, 0.1]):
+        ours.set_rate(0, rate)
+        set_gradients(ours.gradients, step)
+        ours.step(closure)
+    assert torch.isfinite(ours.blocks.flat).all()
 
 
 @pytest.mark.parametrize("rates", [[0.1], [0.1, 0.1], [0.1, 0.5]])
@@ -236,6 +361,7 @@ def test_optimizer_that_needs_a_closure_gets_one():
         ours.step(loss)
     assert calls
     assert ours.blocks.flat.abs().max() < 1e-6
+    assert ours.network_state(0)[0]["func_evals"] == len(calls)  # plain numbers are kept too
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import torch
 from helpers import assert_same, make_task, random_rows, trained_alone
 
 from skmlp import training
-from skmlp._task import OptimizerSettings
+from skmlp._task import OptimizerSettings, Rows
 from skmlp.network.activations import ACTIVATIONS
 from skmlp.training import padding, train
 from skmlp.training.optimizers import OPTIMIZERS
@@ -98,6 +98,45 @@ def test_padding_is_only_done_where_it_pays(monkeypatch):
     assert sizes == [500, 12, 12, 500, 12]
     monkeypatch.setattr(padding, "_FLOPS_PER_STACK", 0.0)
     assert padded([small, larger]) == [small, larger]
+
+
+def hidden_sizes(sizes, stack_costs_as_much_as, monkeypatch):
+    """To what padding brings one hidden layer; a stack costs as much as some units of one."""
+    unit = 6 * 16 * (5 + 3)
+    monkeypatch.setattr(padding, "_FLOPS_PER_STACK", stack_costs_as_much_as * unit)
+    return [t.layer_sizes[1] for t in padded([make_task(hidden=(size,)) for size in sizes])]
+
+
+def test_stacks_are_joined_with_the_next_larger_one(monkeypatch):
+    assert hidden_sizes([10, 500, 12, 505], 6, monkeypatch) == [12, 505, 12, 505]
+    assert hidden_sizes([505, 12, 500, 10], 6, monkeypatch) == [505, 12, 505, 12]
+
+
+def test_padding_costs_what_all_networks_get_and_saves_all_stacks_but_one(monkeypatch):
+    # two units for one network, or for two
+    assert hidden_sizes([10, 12], 2.1, monkeypatch) == [12, 12]
+    assert hidden_sizes([10, 12], 1.9, monkeypatch) == [10, 12]
+    assert hidden_sizes([10, 10, 12], 4.1, monkeypatch) == [12, 12, 12]
+    assert hidden_sizes([10, 10, 12], 3.9, monkeypatch) == [10, 10, 12]
+    # 10 + 8 units in place of two stacks
+    assert hidden_sizes([10, 12, 20], 9.1, monkeypatch) == [20, 20, 20]
+    assert hidden_sizes([10, 12, 20], 8.9, monkeypatch) == [12, 12, 20]
+
+
+def test_only_hidden_layers_are_padded():
+    base = random_rows()
+    narrow_input = Rows(base.X[:, :4], base.targets)
+    narrow_output = Rows(base.X, base.targets[:, :2])
+    tasks = [
+        make_task(rows=rows, hidden=(3 + k,))
+        for k, rows in enumerate([base, narrow_input, narrow_output])
+    ]
+    assert padded(tasks) == tasks
+
+
+def test_every_activation_that_is_zero_at_zero_may_be_there_at_once():
+    names = tuple(name for name in ACTIVATIONS if name not in ("logistic", "softplus"))
+    assert may_pad(make_task(hidden=(2,) * len(names), activations=names))
 
 
 def test_an_error_of_a_padded_network_is_its_own():

@@ -68,6 +68,21 @@ def test_penalty_is_divided_by_the_sum_of_weights():
     )
 
 
+def test_unequal_penalties_of_float32_networks():
+    tasks = [make_task(alpha=alpha, dtype="float32") for alpha in (0.5, 2.0)]
+    module = build_module(tasks, torch.float32, CPU)
+    module.blocks.flat.uniform_(-1, 1, generator=torch.Generator().manual_seed(0))
+    store = RowStore([t.train for t in tasks], torch.float32, CPU)
+    orders = [RowOrder(40, 16, False, np.random.default_rng(0)) for _ in tasks]
+    penalty = Penalty(tasks, module)
+    penalty.start_chunk(store.chunk(orders, 1))
+    assert {column.dtype for column in penalty._l2_factors.columns} == {torch.float32}
+    penalty.add_gradient(0)
+    for k, alpha in enumerate((0.5, 2.0)):
+        expected = alpha / 16 * module.blocks.weights[0][k]
+        torch.testing.assert_close(module.gradients.weights[0][k], expected)
+
+
 def test_no_penalty_does_nothing():
     task = make_task(alpha=0.0)
     module, chunk = setting([task])
@@ -104,3 +119,33 @@ def test_clipping_is_torchs_for_each_network(norms, values):
     for k in range(3):
         for ours, theirs in zip(module.gradients.all, expected[k], strict=True):
             torch.testing.assert_close(ours[k], theirs)
+
+
+def test_values_are_clipped_before_the_norm():
+    task = make_task(max_grad_norm=0.5, max_grad_value=0.3)
+    module, _ = setting([task])
+    parameter = torch.nn.Parameter(module.gradients.flat.clone())
+    parameter.grad = parameter.detach().clone()
+    torch.nn.utils.clip_grad_value_([parameter], 0.3)
+    torch.nn.utils.clip_grad_norm_([parameter], 0.5)
+    Clipping([task], module).apply()
+    torch.testing.assert_close(module.gradients.flat, parameter.grad)
+
+
+def test_gradients_below_the_norm_stay():
+    task = make_task(max_grad_norm=1e3)
+    module, _ = setting([task])
+    before = module.gradients.flat.clone()
+    Clipping([task], module).apply()
+    assert torch.equal(module.gradients.flat, before)
+
+
+def test_tiny_gradients_are_clipped_as_torchs_are():
+    task = make_task(max_grad_norm=1e-6)
+    module, _ = setting([task])
+    module.gradients.flat.mul_(2e-6 / module.gradients.flat.norm())
+    parameter = torch.nn.Parameter(module.gradients.flat.clone())
+    parameter.grad = parameter.detach().clone()
+    torch.nn.utils.clip_grad_norm_([parameter], 1e-6)
+    Clipping([task], module).apply()
+    torch.testing.assert_close(module.gradients.flat, parameter.grad, rtol=1e-9, atol=0)

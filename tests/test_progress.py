@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from math import inf, nan
 
 import pytest
@@ -38,6 +39,13 @@ def test_improvements_of_tol_start_the_count_again():
     assert p.n_iter == 7
 
 
+@pytest.mark.parametrize(("tol", "losses"), [(0.0, [1.0] * 9), (0.5, [2.0, 1.5, 1.0, 0.5])])
+def test_a_loss_lower_by_exactly_tol_is_an_improvement(tol, losses):
+    p = progress(n_iter_no_change=0, tol=tol)
+    run(p, losses)
+    assert (p.n_iter, p.stopping_reason) == (len(losses), None)
+
+
 def test_validation_score_decides_with_early_stopping():
     p = progress(n_iter_no_change=1, tol=0.01, early_stopping=True)
     run(p, [5, 4, 3, 2, 1], scores=[0.5, 0.8, 0.805, 0.8, 0.9])
@@ -50,14 +58,46 @@ def test_validate_tells_the_best_only_with_early_stopping():
     assert p.validate(1.0, 0.5)
     p.end_epoch(1.0, 0.1)
     assert not p.validate(1.0, 0.5)
-    assert p.validate(1.0, 0.6)
+    assert p.validate(2.0, 0.6)
+    assert (p.validation_loss_curve, p.validation_scores) == ([1.0, 1.0, 2.0], [0.5, 0.5, 0.6])
     assert not progress().validate(1.0, 0.5)
+
+
+@pytest.mark.parametrize(("dtype", "rounding"), [("float64", 1e-12), ("float32", 1e-6)])
+def test_scores_that_differ_by_rounding_are_a_tie(dtype, rounding):
+    p = progress(early_stopping=True, dtype=dtype, tol=0.1, n_iter_no_change=0)
+    assert p.validate(1.0, 0.5)
+    p.end_epoch(1.0, 0.1)
+    assert not p.validate(1.0, 0.5 + 0.9 * rounding)
+    assert p.validate(1.0, 0.5 + 1.1 * rounding)
+    # An improvement by tol, but for rounding, is one.
+    assert p.validate(1.0, 0.6 - 0.9 * rounding)
+    p.end_epoch(1.0, 0.1)
+    assert (p.no_improvement_count, p.stopping_reason) == (0, None)
+    p.validate(1.0, p.best_validation_score + 0.1 - 1.1 * rounding)
+    p.end_epoch(1.0, 0.1)
+    assert (p.no_improvement_count, p.stopping_reason) == (1, "early_stopping")
 
 
 def test_max_iter():
     p = Progress(make_task(max_iter=3))
     run(p, [3, 2, 1, 0])
     assert (p.n_iter, p.stopping_reason) == (3, "max_iter")
+
+
+def test_the_first_reason_to_stop_is_told():
+    p = Progress(make_task(max_iter=2, n_iter_no_change=0, tol=1.0))
+    run(p, [1.0, 1.0])
+    assert (p.n_iter, p.stopping_reason) == (2, "no_improvement")
+
+
+def test_rows_are_counted_and_losses_kept():
+    p = progress()
+    run(p, [3.0, 1.0, 2.0])
+    assert (p.t, p.n_iter, p.loss_curve, p.best_loss) == (3 * 40, 3, [3.0, 1.0, 2.0], 1.0)
+    fresh = progress()
+    assert (fresh.t, fresh.n_iter, fresh.no_improvement_count) == (0, 0, 0)
+    assert (fresh.best_loss, fresh.best_validation_score) == (inf, -inf)
 
 
 def test_inverse_scaling_is_the_formula():
@@ -73,6 +113,20 @@ def test_adaptive_divides_by_five_down_to_one_millionth():
     assert p.stopping_reason == "learning_rate"
 
 
+def test_an_adaptive_rate_of_one_millionth_is_too_small():
+    for rate, reason in [(1e-6, "learning_rate"), (1.01e-6, None)]:
+        p = progress(learning_rate="adaptive", n_iter_no_change=0, tol=1.0)
+        run(p, [1.0, 1.0], rate=rate)
+        assert p.stopping_reason == reason
+
+
+def test_a_lower_rate_gets_new_patience():
+    p = progress(learning_rate="adaptive", n_iter_no_change=2, tol=0.1)
+    rates = run(p, [1.0] * 8, rate=0.1)
+    assert rates == pytest.approx([0.1] * 3 + [0.02] * 3 + [0.004] * 2)
+    assert p.no_improvement_count == 1
+
+
 def test_infinite_patience_never_stops():
     p = progress(n_iter_no_change=inf)
     run(p, [1.0] * 99)
@@ -85,6 +139,21 @@ def test_verbose_prints_what_happens(capsys):
     printed = capsys.readouterr().out
     assert "Iteration 1, loss = 1.00000000" in printed
     assert "Validation score: 0.500000" in printed
+
+
+@pytest.mark.parametrize(
+    ("parameters", "rate", "message"),
+    [
+        ({"early_stopping": True}, 0.1, "Validation score did not improve.*Stopping"),
+        ({}, 0.1, "Training loss did not improve.*tol=0.100000 for 1 consecutive.*Stopping"),
+        ({"learning_rate": "adaptive"}, 0.1, "Training loss.*Setting learning rate to 0.020000"),
+        ({"learning_rate": "adaptive"}, 1e-7, "Learning rate too small"),
+    ],
+)
+def test_verbose_tells_why_it_stops(capsys, parameters, rate, message):
+    p = progress(n_iter_no_change=1, tol=0.1, verbose=1, **parameters)
+    run(p, [1.0] * 3, scores=[0.5] * 3, rate=rate)
+    assert re.search(message, capsys.readouterr().out)
 
 
 @pytest.mark.parametrize("value", [nan, inf, -inf])

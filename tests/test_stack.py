@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import threading
 from dataclasses import replace
 
@@ -10,10 +11,12 @@ import torch
 from helpers import assert_same, make_task, random_rows, trained_alone
 
 from skmlp import training
-from skmlp._task import OptimizerSettings, Rows
+from skmlp._task import CallbackView, OptimizerSettings, Rows
 from skmlp.training import optimizers, slices, train
-from skmlp.training.progress import DivergenceError
-from skmlp.training.stack import Stack
+from skmlp.training.dropout import DropoutMasks
+from skmlp.training.flops import stack_flops
+from skmlp.training.progress import DivergenceError, Progress
+from skmlp.training.stack import Stack, finished, random_streams, starting_weights
 
 pytestmark = pytest.mark.usefixtures("by_torch")
 
@@ -76,6 +79,17 @@ def test_stopping_epochs_do_differ_in_that_test():
     assert {result.stopping_reason for result in results} >= {"max_iter", "early_stopping"}
 
 
+def test_networks_are_validated_on_their_own_rows_when_others_have_left():
+    tasks = [
+        make_task(seed=k, max_iter=epochs, validation=random_rows(n=11 + 4 * k, seed=50 + k))
+        for k, epochs in enumerate([2, 5, 3, 7])
+    ]
+    for together, alone in zip(train(tasks), trained_alone(tasks), strict=True):
+        assert_same(together, alone)
+        assert together.validation_scores == alone.validation_scores
+        np.testing.assert_allclose(together.validation_loss_curve, alone.validation_loss_curve)
+
+
 @pytest.mark.parametrize("loss", ["binary_log_loss", "squared_error", "poisson"])
 def test_other_losses_train_together_as_alone(loss):
     tasks = [
@@ -113,6 +127,86 @@ def test_one_network_that_diverges_leaves_the_others_alone():
         assert_same(results[k], train([tasks[k]])[0])
 
 
+def linear_task(X, x_validation, *, coef=1.0, **others):
+    """A network without hidden layers, all of whose weights are ``coef``."""
+    start = [np.full((5, 3), coef)], [np.zeros(3)]
+    rows, validation = (
+        Rows(np.full((16, 5), x), np.arange(48.0).reshape(16, 3)) for x in (X, x_validation)
+    )
+    return make_task(
+        rows=rows,
+        hidden=(),
+        initial_weights=start,
+        validation=validation,
+        **{"max_iter": 3, "score": "r2", "learning_rate_init": 1e-300, **others},
+    )
+
+
+@pytest.mark.parametrize(
+    ("task", "message"),
+    [
+        (linear_task(1e200, 1.0, loss="squared_error"), "the loss became inf in epoch 1 with"),
+        (linear_task(1.0, 200.0, loss="poisson"), "validation loss became inf in epoch 1 with"),
+        # exp(400) is finite, its square is not
+        (linear_task(1.0, 80.0, loss="poisson"), "validation score became -inf in epoch 1 with"),
+        (
+            linear_task(1.0, 1.0, loss="squared_error", learning_rate_init=1e308, max_iter=1),
+            "the validation loss became .* in epoch 1 with learning rate 1e.308",
+        ),
+    ],
+)
+def test_divergence_is_told_where_it_is_first_seen(task, message):
+    (error,) = train([task])
+    assert isinstance(error, DivergenceError)
+    assert re.search(message, str(error))
+
+
+def test_weights_that_diverge_in_the_last_step_are_an_error():
+    task = make_task(loss="squared_error", optimizer="sgd", batch_size=40, max_iter=1)
+    (error,) = train([replace(task, learning_rate_init=1e308)])
+    assert isinstance(error, DivergenceError)
+    assert "the largest weight became" in str(error)
+    assert "in epoch 1 with learning rate 1e+308" in str(error)
+
+
+def test_a_layer_without_inputs_is_finite():
+    task = make_task()
+    finished(Progress(task), [np.empty((0, 3))], [np.zeros(3)], None)
+    with pytest.raises(DivergenceError):
+        finished(Progress(task), [np.empty((0, 3))], [np.full(3, np.nan)], None)
+
+
+def resumed(task, first, **changes):
+    """The task, going on where another one's result stopped."""
+    history = {"t": first.t, "n_iter": first.n_iter, "loss_curve": list(first.loss_curve)}
+    start = first.coefs, first.intercepts
+    task = replace(task, history=history, initial_weights=start, resume=first.checkpoint)
+    return train([replace(task, **changes)])[0]
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", "nadam", torch.optim.Adafactor])
+def test_a_checkpoint_goes_on_as_if_training_had_not_stopped(optimizer):
+    task = make_task(
+        optimizer=optimizer, max_iter=5, dropout=0.3, learning_rate="invscaling", alpha=0.1
+    )
+    (whole,), (first,) = train([task]), train([replace(task, max_iter=2, keep_checkpoint=True)])
+    assert whole.checkpoint is None
+    assert_same(resumed(task, first), whole, rtol=0)
+
+
+def test_a_checkpoint_keeps_what_still_holds():
+    task = make_task(optimizer="sgd", learning_rate="invscaling", learning_rate_init=0.1)
+    (first,) = train([replace(task, max_iter=2, keep_checkpoint=True)])
+    # a new rate counts at once
+    stays = resumed(task, first, learning_rate_init=1e-300)
+    np.testing.assert_array_equal(stays.coefs[0], first.coefs[0])
+    # the state of another optimizer is not its own
+    adam = {"optimizer": OptimizerSettings("adam")}
+    empty = replace(first.checkpoint, optimizer=[{} for _ in first.checkpoint.optimizer])
+    fresh = resumed(task, first, **adam, resume=empty)
+    assert_same(resumed(task, first, **adam), fresh, rtol=0)
+
+
 def test_equal_units_stay_equal_and_zero_weights_stay_zero():
     task = make_task(initialization=lambda shape, rng: np.full(shape, 0.1), hidden=(6,))
     (result,) = train([task])
@@ -124,8 +218,85 @@ def test_equal_units_stay_equal_and_zero_weights_stay_zero():
     assert result.intercepts[1].any()
 
 
-def test_closure_gives_the_loss_with_penalty_and_its_gradient():
-    task = make_task(optimizer=torch.optim.LBFGS, batch_size=40, alpha=0.5, l1_ratio=0.3)
+def step_by_hand(task):
+    """The weights after one step of plain SGD on all rows, by autograd."""
+    initial, _, dropout = random_streams(task)
+    weights, biases = (
+        [torch.from_numpy(a).requires_grad_() for a in part]
+        for part in starting_weights(task, initial)
+    )
+    p, widths = task.dropout, task.layer_sizes[1:-1]
+    drawn = DropoutMasks([p], widths, 40, [dropout], torch.float64, torch.device("cpu"))
+    h = torch.from_numpy(task.train.X)
+    for w, b, mask in zip(weights, biases, drawn.next_step(40), strict=False):
+        h = torch.nn.functional.leaky_relu(h @ w + b, task.negative_slope)
+        h = h if mask is None else h * mask[0]
+    logits = h @ weights[-1] + biases[-1]
+    targets = torch.from_numpy(task.train.targets)
+    loss = torch.nn.functional.cross_entropy(logits, targets)
+    l1, l2 = task.alpha * task.l1_ratio, task.alpha * (1 - task.l1_ratio)
+    loss = loss + sum(l1 * w.abs().sum() + l2 / 2 * (w**2).sum() for w in weights) / 40
+    loss.backward()
+    if task.max_grad_norm is not None:
+        torch.nn.utils.clip_grad_norm_([*weights, *biases], task.max_grad_norm)
+    rate = task.learning_rate_init
+    with torch.no_grad():
+        decayed = [w * (1 - rate * task.weight_decay) for w in weights]
+        moved = [
+            w - rate * q.grad for w, q in zip([*decayed, *biases], [*weights, *biases], strict=True)
+        ]
+    return moved, loss.item()
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"dropout": 0.4},
+        {"weight_decay": 0.5},
+        {"max_grad_norm": 0.01},
+        {"alpha": 2.0, "l1_ratio": 0.3},
+        {"dropout": 0.2, "weight_decay": 0.1, "max_grad_norm": 0.1, "alpha": 1.0},
+    ],
+)
+@pytest.mark.parametrize("n_networks", [1, 2])
+def test_a_step_is_the_one_by_hand(parameters, n_networks):
+    common = {"optimizer": "sgd", "settings": {"momentum": 0.0}, "batch_size": 40, "max_iter": 1}
+    tasks = [
+        make_task(
+            activations=("leaky_relu",) * 2,
+            negative_slope=0.3,
+            learning_rate_init=0.1,
+            shuffle=False,
+            seed=k,
+            **common,
+            **parameters,
+        )
+        for k in range(n_networks)
+    ]
+    for task, result in zip(tasks, train(tasks), strict=True):
+        moved, loss = step_by_hand(task)
+        for ours, theirs in zip([*result.coefs, *result.intercepts], moved, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-9)
+        assert result.loss == pytest.approx(loss, rel=1e-6)
+
+
+def test_the_output_layer_starts_as_the_last_hidden_activation_asks():
+    # scikit-learn's rule: narrower for logistic units, in the output layer too
+    for hidden, last in [((300,), "logistic"), ((4, 300), "logistic"), ((300, 4), "tanh")]:
+        names = ("tanh",) * (len(hidden) - 1) + (last,)
+        task = make_task(hidden=hidden, activations=names, initialization="sklearn")
+        coefs, _ = starting_weights(task, np.random.default_rng(0))
+        bound = np.sqrt((2 if last == "logistic" else 6) / (hidden[-1] + 3))
+        largest = np.abs(coefs[-1]).max()
+        assert 0.7 * bound < largest <= bound
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_closure_gives_the_loss_with_penalty_and_its_gradient(weighted):
+    rows = random_rows()
+    rows.weights = np.random.default_rng(0).uniform(0.2, 3.0, 40) if weighted else None
+    task = make_task(rows=rows, optimizer=torch.optim.LBFGS, batch_size=40, alpha=0.5, l1_ratio=0.3)
     stack = Stack([task])
     chunk = stack.store.chunk([m.order for m in stack.members], 1)
     stack.penalty.start_chunk(chunk)
@@ -168,6 +339,35 @@ def test_each_core_gets_a_slice_where_there_is_work_for_it(monkeypatch, n_thread
     monkeypatch.setattr(training, "_FLOPS_FOR_SLICES", 1)
     assert len(slices(range(50), tasks)) == n_slices
     assert len(slices(range(2), tasks)) == min(2, n_slices)
+
+
+@pytest.mark.parametrize(("dtype", "at_once"), [("float64", 6), ("float32", 12)])
+def test_a_slice_is_what_the_cache_holds(monkeypatch, dtype, at_once):
+    # 6 · 8 + 9 · 3 = 75 parameters, as many gradients, and two moments of each
+    monkeypatch.setattr(training, "_SLICE_BYTES", 6 * 4 * 75 * 8)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    tasks = [make_task(hidden=(8,), dtype=dtype) for _ in range(at_once + 1)]
+    assert len(slices(range(at_once), tasks)) == 1
+    assert len(slices(range(at_once + 1), tasks)) == 2
+    monkeypatch.setattr(training, "_SLICE_BYTES", 1)
+    assert [len(part) for part in slices(range(12), tasks[:1] * 12)] == [1] * 12
+
+
+@pytest.mark.parametrize(("share", "n_slices"), [(0.9, 1), (1.9, 1), (2.5, 2), (9.0, 4)])
+def test_no_more_cores_than_the_work_is_worth(monkeypatch, share, n_slices):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
+    tasks = [make_task(hidden=(8,)) for _ in range(12)]
+    monkeypatch.setattr(training, "_FLOPS_FOR_SLICES", stack_flops(tasks) / share)
+    assert len(slices(range(12), tasks)) == n_slices
+    assert len(slices(range(12), [replace(task, device="cuda") for task in tasks])) == 1
+
+
+def test_networks_of_equal_settings_share_a_slice(monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    monkeypatch.setattr(training, "_FLOPS_FOR_SLICES", 1)
+    for name, values in [("learning_rate_init", (0.1, 0.2)), ("alpha", (0.0, 1.0))]:
+        tasks = [make_task(**{name: values[k % 2]}) for k in range(6)]
+        assert slices([0, 1, 2, 3, 4, 5], tasks) == [[0, 2, 4], [1, 3, 5]]
 
 
 def test_stacks_of_several_shapes_train_side_by_side(monkeypatch):
@@ -219,6 +419,7 @@ def test_only_networks_that_do_not_fit_the_memory_alone_fail(monkeypatch):
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_slices_train_side_by_side_as_alone(monkeypatch, n_threads):
     monkeypatch.setattr(training, "_SLICE_BYTES", 1)
+    monkeypatch.setattr(training, "_FLOPS_FOR_SLICES", 1)
     monkeypatch.setattr(torch, "get_num_threads", lambda: n_threads)
     tasks = seven_tasks()
     results = train(tasks)
@@ -226,22 +427,75 @@ def test_slices_train_side_by_side_as_alone(monkeypatch, n_threads):
         assert_same(together, alone, rtol=0)
 
 
+@pytest.mark.parametrize(("n_parts", "n_threads"), [(1, 2), (2, 1), (2, 2), (3, 2)])
+def test_parts_share_the_processor_where_there_are_several_of_each(monkeypatch, n_parts, n_threads):
+    monkeypatch.setattr(training, "_FLOPS_FOR_SLICES", 1)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: n_threads)
+    side_by_side, original = [], training._train_side_by_side
+    limited, one_thread = [], training.one_thread
+
+    def seen(parts, bar):
+        side_by_side.append(len(parts))
+        return original(parts, bar)
+
+    monkeypatch.setattr(training, "_train_side_by_side", seen)
+    monkeypatch.setattr(
+        training, "one_thread", lambda wanted: limited.append(wanted) or one_thread(wanted)
+    )
+    monkeypatch.setattr(training, "_FLOPS_FOR_THREADS", 0)
+    training._train_parts([[make_task(seed=k)] for k in range(n_parts)], None)
+    several = n_parts > 1 and n_threads > 1
+    assert side_by_side == [n_parts] * several
+    # each on one core only where they are side by side
+    assert limited == [several] * n_parts
+
+
+def test_only_enough_work_on_the_cpu_without_callbacks_shares_the_processor(monkeypatch):
+    task = make_task()
+    may_share = training._may_share_the_processor
+    assert not may_share([task])
+    monkeypatch.setattr(training, "_FLOPS_FOR_SLICES", stack_flops([task]))
+    assert may_share([task])
+    assert not may_share([replace(task, device="cuda")])
+    view = CallbackView([], lambda z: z, None, "regressor")
+    assert not may_share([replace(task, callback_view=view)])
+
+
 def test_an_interrupt_stops_all_slices(monkeypatch):
     monkeypatch.setattr(training, "_SLICE_BYTES", 1)
+    monkeypatch.setattr(training, "_FLOPS_FOR_SLICES", 1)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
-    epochs = []
+    epochs, original = [], Stack.end_epochs
 
     def end_epochs(self):
         epochs.append(self)
-        if len(epochs) == 5:
+        if self.members[0].task.seed == 1 and len(epochs) >= 5:
             raise KeyboardInterrupt
         return original(self)
 
-    original = Stack.end_epochs
     monkeypatch.setattr(Stack, "end_epochs", end_epochs)
     with pytest.raises(KeyboardInterrupt):
         train([make_task(max_iter=100_000, seed=k) for k in range(4)])
     assert len(epochs) < 10_000
+
+
+def test_early_stopping_goes_back_to_the_best_epoch():
+    stopping = {"validation": random_rows(n=30, seed=9), "early_stopping": True}
+    task = make_task(max_iter=200, learning_rate_init=0.05, n_iter_no_change=3, **stopping)
+    other = make_task(max_iter=3, seed=1)
+    result, _ = train([task, other])
+    assert result.stopping_reason == "early_stopping"
+    best = int(np.argmax(result.validation_scores))
+    assert best + 1 < result.n_iter
+    (shorter,) = train([replace(task, early_stopping=False, max_iter=best + 1)])
+    for ours, theirs in zip(result.coefs, shorter.coefs, strict=True):
+        np.testing.assert_allclose(ours, theirs)
+    assert result.best_validation_score == max(result.validation_scores)
+    assert result.best_loss is None
+    assert shorter.best_loss == min(shorter.loss_curve)
+    assert shorter.best_validation_score is None
+    assert shorter.loss == shorter.loss_curve[-1]
+    assert len(shorter.validation_loss_curve) == len(shorter.validation_scores) == best + 1
 
 
 def test_optimizer_settings_are_sorted_but_results_come_in_order():

@@ -28,7 +28,7 @@ def arrays(loss, n=60):
 
 
 def score(name, z, t, weights, mean=lambda z: z):
-    tensors = [torch.from_numpy(a) for a in (z, t, weights / weights.sum())]
+    tensors = [torch.from_numpy(a) for a in (z, t, weights)]
     return SCORES[name](*tensors, mean).item()
 
 
@@ -45,6 +45,12 @@ def test_subset_accuracy_is_scikit_learns():
     )
 
 
+def test_a_logit_of_zero_is_no_label():
+    for label in (0.0, 1.0):
+        found = score("subset_accuracy", np.zeros((1, 1)), np.array([[label]]), np.ones(1))
+        assert found == 1.0 - label
+
+
 def test_r2_is_scikit_learns():
     z, t, w = arrays("squared_error")
     assert score("r2", z, t, w) == pytest.approx(r2_score(t, z, sample_weight=w))
@@ -52,10 +58,10 @@ def test_r2_is_scikit_learns():
     assert score("r2", z, t, w, torch.exp) == pytest.approx(r2_score(t, rates, sample_weight=w))
 
 
-@pytest.mark.parametrize("met", [True, False])
-def test_r2_of_a_constant_target_is_scikit_learns(met):
+@pytest.mark.parametrize("missed_by", [0.0, 0.1, 1.0])
+def test_r2_of_a_constant_target_is_scikit_learns(missed_by):
     t, w = np.full((9, 1), 2.0), np.ones(9)
-    z = t.copy() if met else t + np.arange(9.0)[:, None]
+    z = t + missed_by * np.arange(9.0)[:, None]
     assert score("r2", z, t, w) == r2_score(t, z)
 
 
@@ -64,7 +70,10 @@ def test_validation_scores_one_network_of_a_stack():
     module = build_module(tasks, torch.float64, torch.device("cpu"))
     values = np.random.default_rng(0).normal(size=module.blocks.flat.numel())
     module.blocks.flat.copy_(torch.from_numpy(values))
-    loss, accuracy, z, _ = Validation(tasks[1], torch.float64, torch.device("cpu"))(module, 1)
+    validation_of_one = Validation(tasks[1], torch.float64, torch.device("cpu"))
+    assert validation_of_one(module)[:2] == validation_of_one(module, 0)[:2]
+    loss, accuracy, z, _ = validation_of_one(module, 1)
+    assert loss != validation_of_one(module).loss
     held_out = tasks[1].validation
     expected = module(torch.from_numpy(held_out.X))[1]
     torch.testing.assert_close(z, expected)
@@ -130,7 +139,7 @@ def test_small_networks_are_validated_together_and_others_one_by_one(monkeypatch
     def kind(tasks):
         return type(validation_of(tasks, torch.float64, CPU))
 
-    assert kind(tasks) is ValidationTogether
+    assert kind(tasks) is kind(tasks[:2]) is ValidationTogether
     assert kind(tasks[:1]) is kind(tasks[2:3]) is ValidationOneByOne
     rows = tasks[1].validation
     sparse = Rows(scipy.sparse.csr_matrix(rows.X), rows.targets, None, rows.labels)

@@ -9,6 +9,8 @@ from helpers import assert_same, make_task, trained_alone
 from skmlp import training
 from skmlp._task import OptimizerSettings
 from skmlp.training import train
+from skmlp.training.stack import Stack
+from skmlp.training.watching import StackBar
 
 
 def bars(text: str) -> list[str]:
@@ -39,6 +41,19 @@ def test_the_bar_shows_the_best_validation_score_where_there_is_one(capsys):
     results = train(tasks, progress=True)
     best = max(max(r.validation_scores) for r in results)
     assert f"best validation score={best:.4f}" in bars(capsys.readouterr().err)[-1]
+
+
+def test_an_epoch_is_shown_before_any_network_is_done_and_the_end_closes_the_bar(capsys):
+    with StackBar(2) as bar:
+        bar._bar.mininterval = bar._bar.miniters = 0
+        stack = Stack([make_task()])
+        stack.members[0].progress.end_epoch(0.25, 0.1)
+        bar.epoch_ended(stack)
+        shown = bars(capsys.readouterr().err)[-1]
+        assert "0/2" in shown
+        assert "epoch=1, lowest loss=0.25" in shown
+        assert not bar._bar.disable
+    assert bar._bar.disable  # what tqdm calls a closed bar
 
 
 def test_full_batch_networks_are_counted_too(capsys):

@@ -18,8 +18,8 @@ _NUMBERS_AT_ONCE = 1 << 18
 def dense_tensor(X, dtype: torch.dtype, device: torch.device | str) -> Tensor:
     """Rows as a dense tensor on the device; sparse rows are filled in."""
     array = X.toarray() if scipy.sparse.issparse(X) else np.ascontiguousarray(X)
-    if not array.flags.writeable:
-        array = array.copy()  # torch has no read-only tensors
+    if not array.flags.writeable or min(array.strides, default=0) < 0:
+        array = array.copy()  # torch's tensors are neither read-only nor backwards
     return torch.from_numpy(array).to(device, dtype)
 
 

@@ -175,8 +175,9 @@ class FullBatchProblem:
 
 
 def without_plateau(task: TrainingTask) -> TrainingTask:
-    """A full-batch method has its own tolerance: only validation stops it from outside."""
-    return task if task.early_stopping else replace(task, n_iter_no_change=float("inf"))
+    """A full-batch method has its own tolerance, and no rate: only validation stops it."""
+    patience = task.n_iter_no_change if task.early_stopping else float("inf")
+    return replace(task, n_iter_no_change=patience, learning_rate="constant")
 
 
 def _reason(found, task: TrainingTask) -> str:

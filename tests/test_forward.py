@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.sparse
+import torch
+
+from skmlp.network import forward
+from skmlp.network.activations import ACTIVATIONS
+from skmlp.network.forward import dense_tensor, device_rows, logits_in_parts
+
+RNG = np.random.default_rng(0)
+X = np.where(RNG.uniform(size=(11, 4)) < 0.5, 0.0, RNG.normal(size=(11, 4)))
+WEIGHTS = [RNG.normal(size=shape) for shape in [(4, 6), (6, 5), (5, 2)]]
+BIASES = [RNG.normal(size=n) for n in (6, 5, 2)]
+FORMS = {
+    "array": X,
+    "tensor": torch.from_numpy(X),
+    "csr": scipy.sparse.csr_matrix(X),
+    "fortran": np.asfortranarray(X),
+}
+
+
+def read_only():
+    rows = X.copy()
+    rows.flags.writeable = False
+    return rows
+
+
+def logits(rows, layers=slice(None), dtype=torch.float64):
+    weights, biases = (
+        [torch.from_numpy(a).to(dtype) for a in arrays[layers]] for arrays in (WEIGHTS, BIASES)
+    )
+    names = ["tanh", "leaky_relu"][: len(weights) - 1]
+    activations = [ACTIVATIONS[name] for name in names]
+    return logits_in_parts(rows, weights, biases, activations, 0.2)
+
+
+def expected():
+    h = np.tanh(X @ WEIGHTS[0] + BIASES[0])
+    z = h @ WEIGHTS[1] + BIASES[1]
+    return np.where(z > 0, z, 0.2 * z) @ WEIGHTS[2] + BIASES[2]
+
+
+@pytest.mark.parametrize("at_once", [1, 6, 7, 5 * 6, 11 * 6, 1 << 18])
+@pytest.mark.parametrize("form", FORMS)
+def test_logits_are_the_formula_in_parts_of_any_size(monkeypatch, form, at_once):
+    monkeypatch.setattr(forward, "_NUMBERS_AT_ONCE", at_once)
+    np.testing.assert_allclose(logits(FORMS[form]), expected())
+    linear = logits(FORMS[form], slice(0, 1))
+    np.testing.assert_allclose(linear, X @ WEIGHTS[0] + BIASES[0])
+
+
+@pytest.mark.parametrize("at_once", [5 * 6, 11 * 6])
+def test_a_part_has_the_numbers_of_the_widest_layer(monkeypatch, at_once):
+    monkeypatch.setattr(forward, "_NUMBERS_AT_ONCE", at_once)
+    sizes, original = [], forward.dense_tensor
+    monkeypatch.setattr(
+        forward, "dense_tensor", lambda X, *others: sizes.append(len(X)) or original(X, *others)
+    )
+    logits(X)
+    assert sizes == [5, 5, 1] if at_once == 5 * 6 else [11]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_no_rows_have_no_logits_but_as_many_outputs(form):
+    found = logits(FORMS[form][:0])
+    assert found.shape == (0, 2)
+    assert found.dtype == torch.float64
+
+
+def test_rows_take_the_dtype_of_the_weights():
+    for form in ("array", "csr"):
+        found = logits(FORMS[form], dtype=torch.float32)
+        assert found.dtype == torch.float32
+        np.testing.assert_allclose(found, expected(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("form", ["array", "csr", "fortran"])
+def test_a_dense_tensor_has_the_values_of_the_rows(form):
+    for dtype in (torch.float32, torch.float64):
+        found = dense_tensor(FORMS[form], dtype, "cpu")
+        assert found.dtype == dtype
+        np.testing.assert_array_equal(found, torch.from_numpy(X).to(dtype))
+
+
+def test_read_only_rows_are_copied_and_others_are_not():
+    found = dense_tensor(read_only(), torch.float64, "cpu")
+    np.testing.assert_array_equal(found, X)
+    assert np.shares_memory(dense_tensor(X, torch.float64, "cpu").numpy(), X)
+
+
+def test_sparse_rows_stay_sparse_and_dense_ones_become_a_tensor():
+    sparse = FORMS["csr"]
+    assert device_rows(sparse, torch.float64, torch.device("cpu")) is sparse
+    found = device_rows(X, torch.float32, torch.device("cpu"))
+    assert found.dtype == torch.float32
