@@ -477,6 +477,23 @@ def test_read_only_and_strided_rows():
     assert_bit_equal(small(MLPRegressor).fit(np.asfortranarray(X), y), expected)
 
 
+@both
+def test_rows_may_run_backwards_also_a_single_one(cls):
+    X, y = data(cls())
+    model = small(cls).fit(X, y)
+    for rows in (X[::-1], X[::-1][:1], X[:, ::-1][:1]):
+        np.testing.assert_array_equal(model.predict(rows), model.predict(rows.copy()))
+
+
+def test_lbfgs_that_stops_early_says_so_whatever_the_schedule():
+    X, y = data(MLPClassifier())
+    parameters = {"optimizer": "lbfgs", "early_stopping": True, "max_iter": 200}
+    for learning_rate in ("constant", "adaptive"):
+        model = small(MLPClassifier, **{**parameters, "learning_rate": learning_rate}, tol=1e-9)
+        model.set_params(n_iter_no_change=1).fit(X, y)
+        assert model.stopping_reason_ == "early_stopping"
+
+
 def test_input_is_not_changed():
     X, y = data(MLPRegressor())
     X_before, y_before = X.copy(), y.copy()
