@@ -24,7 +24,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_sp
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skmlp import MLPClassifier, MLPRegressor, config
+from skmlp import MLPClassifier, MLPRegressor, _base, config
 from skmlp._inputs import fresh_random_state
 from skmlp.training.compiled.network import CompiledNetwork
 from skmlp.training.stack import Stack
@@ -309,11 +309,13 @@ def test_early_stopping_restores_the_best_weights(cls):
 @pytest.mark.parametrize(
     ("n", "fraction", "held_out"), [(120, 0.1, 12), (101, 0.1, 11), (21, 0.3, 7)]
 )
-def test_validation_fraction_is_rounded_up_as_train_test_split_does(cls, n, fraction, held_out):
+def test_validation_fraction_is_rounded_up_as_train_test_split_does(
+    cls, n, fraction, held_out, monkeypatch
+):
     model = small(cls, early_stopping=True, validation_fraction=fraction, max_iter=1)
     X, y = data(model, n)
-    parts, split = [], model._split
-    model._split = lambda rows, state: parts.extend(split(rows, state)) or parts
+    parts, split = [], _base.held_out
+    monkeypatch.setattr(_base, "held_out", lambda *given: parts.extend(split(*given)) or parts)
     model.fit(X, y)
     assert [len(part) for part in parts] == [n - held_out, held_out]
     assert len(train_test_split(X, test_size=fraction, random_state=0)[1]) == held_out

@@ -34,7 +34,7 @@ def meter(request, monkeypatch):
     return request.param
 
 
-def hold(megabytes, seconds=0.02):
+def hold(megabytes, seconds=0.2):
     """Allocate memory and write to all of it; then wait, so that a sampler can see it."""
     planted = np.ones(megabytes * MB // 8)
     time.sleep(seconds)

@@ -177,7 +177,7 @@ def test_watching_changes_nothing(by_torch):
     assert watched.loss_curve_ == plain.loss_curve_
 
 
-def test_watching_changes_nothing_in_early_stopping_either():
+def test_watching_changes_nothing_in_early_stopping_either(by_torch):
     parameters = {"early_stopping": True, "n_iter_no_change": 3, "learning_rate_init": 0.05}
     watched, plain = fit(Recorder(), **parameters), fit(**parameters)
     assert watched.stopping_reason_ == plain.stopping_reason_ == "early_stopping"

@@ -56,7 +56,7 @@ class Clock:
         return self.now
 
 
-def test_a_fit_time_is_the_preparation_and_the_share_of_each_step(monkeypatch):
+def test_a_fit_time_is_the_preparation_and_the_share_of_each_step(monkeypatch, by_torch):
     clock, advance = Clock(), training.stack.Stack.advance
 
     class Timed(skmlp.MLPClassifier):

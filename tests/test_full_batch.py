@@ -212,7 +212,7 @@ def test_an_iteration_is_validated_where_it_ended():
 
 def test_an_iteration_that_diverges_is_told():
     problem = FullBatchProblem(lbfgs())
-    with pytest.raises(DivergenceError, match="the loss became inf in epoch 1"):
+    with pytest.raises(DivergenceError, match="the loss became inf in iteration 1"):
         problem._end_iteration(SimpleNamespace(x=problem._start(), fun=np.inf))
 
 
@@ -247,7 +247,7 @@ def test_divergence_is_an_error():
     rows.X = rows.X * 1e200
     (result,) = train([lbfgs(rows=rows, loss="poisson", hidden=())])
     assert isinstance(result, DivergenceError)
-    assert "the loss became nan in epoch 0." in str(result)
+    assert "the loss became nan in iteration 0." in str(result)
 
 
 @pytest.mark.parametrize("l1_ratio", [0.0, 0.5])
