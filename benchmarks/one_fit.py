@@ -214,7 +214,7 @@ def main() -> int:
     with threadpool_limits(arguments.threads):
         for case in CASES:
             print("| " + " | ".join(time_fits(case, arguments.repeats)) + " |", flush=True)
-        for case in CASES:
+        for case in {case.name.split(",")[0]: case for case in CASES}.values():
             print("| " + " | ".join(time_predictions(case, arguments.repeats)) + " |", flush=True)
     return 0
 
