@@ -19,8 +19,9 @@ _LEAVES = (str, bytes, int, float, complex, type(None), np.ndarray, np.generic)
 _MOST_ITEMS = 100
 _DEEPEST = 30
 
-# Where scikit-learn asks for the number of jobs to deal fits into: everywhere else, rows.
+# Modules between a backend and who runs calls.
 _BETWEEN = ("joblib.", "sklearn.utils.parallel", "skmlp.")
+# Where scikit-learn asks for the number of jobs to deal fits into: everywhere else, rows.
 _DEALS_FITS = ("sklearn.ensemble.", "sklearn.feature_selection.")
 
 

@@ -87,8 +87,12 @@ class FusedBackend(ParallelBackendBase):
         if n_jobs == 0:
             raise ValueError("n_jobs == 0 in Parallel has no meaning")
         if deals_fits(sys._getframe(1)):
-            return max(2, Wave(self.width).most_networks)
+            return self._most_fits()
         return outside_backend(self.outside).effective_n_jobs(n_jobs)
+
+    def _most_fits(self) -> int:
+        """Fits that may wait at once; never one, which joblib would not hand over."""
+        return max(2, Wave(self.width).most_networks)
 
     def configure(self, n_jobs: int = 1, parallel: Any = None, **asked: Any) -> int:
         if self._asked is None:
@@ -197,9 +201,8 @@ class EngineBackend(FusedBackend):
             outside=self.outside,
         )
 
-    def effective_n_jobs(self, n_jobs: int | None) -> int:
-        n = super().effective_n_jobs(n_jobs)
-        return n * self.engine.n_workers() if deals_fits(sys._getframe(1)) else n
+    def _most_fits(self) -> int:
+        return super()._most_fits() * self.engine.n_workers()
 
     def _outcomes(self, calls: Sequence[Call]) -> Generator[tuple[int, Outcome]]:
         with (

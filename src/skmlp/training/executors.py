@@ -28,13 +28,14 @@ def is_for_loops(task: TrainingTask) -> bool:
         return False
     from .compiled import is_plain
 
-    if executor == "compiled" and not is_plain(task):
+    plain = is_plain(task)
+    if executor == "compiled" and not plain:
         raise ValueError(
             "config(executor='compiled'): a network has something that compiled loops do not "
             "know (an accelerator, callbacks, a torch class as optimizer, 'lbfgs', sparse rows). "
             "Use executor='auto', which trains it by torch."
         )
-    return is_plain(task)
+    return plain
 
 
 @cache

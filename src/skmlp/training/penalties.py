@@ -50,8 +50,8 @@ class Penalty:
         self._weight_sums = chunk.weight_sums
         if self.active:
             like = self.blocks.flat
-            for strength, sums in zip(self.l1 + self.l2, chunk.weight_sums, strict=True):
-                check_penalty(strength, sums.min(), str(like.dtype).removeprefix("torch."))
+            dtype = str(like.dtype).removeprefix("torch.")
+            check_penalty(self.l1 + self.l2, chunk.weight_sums.min(1), dtype)
             self._l1_factors = _Factors(self.l1[:, None] / chunk.weight_sums, like)
             self._l2_factors = _Factors(self.l2[:, None] / chunk.weight_sums, like)
             self._squares = _Squares(self.blocks, chunk.n_steps)

@@ -17,15 +17,15 @@ def validation_weights(rows: Rows) -> np.ndarray:
     return np.ldexp(rows.weights, -np.frexp(rows.weights.max())[1])
 
 
-def check_penalty(strength: float, weight_sum: float, dtype: str) -> None:
+def check_penalty(strengths: np.ndarray, weight_sums: np.ndarray, dtype: str) -> None:
     """Raise if the penalty of a batch of tiny sample weights is no number of the dtype.
 
     Parameters
     ----------
-    strength : float
-        alpha.
-    weight_sum : float
-        Of the batch.
+    strengths : ndarray of shape (K,)
+        alpha of each network.
+    weight_sums : ndarray of shape (K,)
+        Of the batch, for each network.
     dtype : str
 
     Raises
@@ -33,8 +33,10 @@ def check_penalty(strength: float, weight_sum: float, dtype: str) -> None:
     ValueError
     """
     with np.errstate(over="ignore"):
-        if np.float64(strength) / weight_sum <= np.finfo(dtype).max:
-            return
+        fits = strengths / weight_sums <= np.finfo(dtype).max
+    if fits.all():
+        return
+    weight_sum = weight_sums[~fits][0]
     raise ValueError(
         f"alpha divided by a batch's sum of sample weights ({weight_sum:.1e}) is too large for "
         f"{dtype}: multiply 'sample_weight' by a constant, so that its mean is about 1, or lower "

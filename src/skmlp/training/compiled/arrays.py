@@ -14,8 +14,11 @@ from .codes import (
     CODE,
     IS_SAVED,
     LEVELS_AT,
+    LOSS_CODES,
     N_COLUMNS,
     NEEDS_INPUT,
+    OPTIMIZER_CODES,
+    SCORE_CODES,
     THRESHOLD,
     UNITS_AT,
     WEIGHTS_AT,
@@ -95,8 +98,6 @@ def fixed(array: np.ndarray, dtype: str) -> np.ndarray:
 
 def is_plain(task: TrainingTask) -> bool:
     """Whether every choice of a task has a compiled form."""
-    from .codes import LOSS_CODES, OPTIMIZER_CODES, SCORE_CODES
-
     return (
         task.device == "cpu"
         and task.callback_view is None

@@ -131,7 +131,7 @@ class CompiledNetwork:
         if self.task.train.weights is not None and self.task.alpha:
             begins = np.arange(0, self.order.n_rows, self.task.batch_size)
             sums = np.add.reduceat(self.task.train.weights[self.order.rows], begins)
-            check_penalty(self.task.alpha, float(sums.min()), self.task.dtype)
+            check_penalty(np.array([self.task.alpha]), sums.min(keepdims=True), self.task.dtype)
 
     def _validate(self) -> None:
         assert self.validation is not None

@@ -1,4 +1,4 @@
-"""Steps, evaluations and predictions of one network in compiled form.
+"""Steps and predictions of one network in compiled form.
 
 ``gemm`` is BLAS's product for the dtype, ``layers`` the table of `codes`.
 """
@@ -73,35 +73,3 @@ def predict(gemm, X, begin, B, layers, slope, flat, units, saved, levels, z):
         copy(X[begin + i], units[i * d : (i + 1) * d])
     forward(gemm, layers, slope, flat, units, saved, B, levels, -1, B)
     copy(units[at : at + B * m], z[begin * m : (begin + B) * m])
-
-
-@Loop
-def loss_and_gradient(
-    gemm, X, T, order, weights, weight, begin, B, loss_code, layers, slope, flat, total, gradient,
-    units, saved, deltas, levels,
-):  # fmt: skip
-    """Add the part of B rows in the mean loss's gradient to ``total``; return that of the loss.
-
-    ``order`` is 0, 1, …; ``weight`` is the sum of all rows' weights.
-    """
-    last, d = layers.shape[0] - 1, X.shape[1]
-    m, at = layers[last, WIDTH], layers[last, UNITS_AT]
-    for i in range(B):
-        copy(X[begin + i], units[i * d : (i + 1) * d])
-    forward(gemm, layers, slope, flat, units, saved, B, levels, -1, B)
-    loss = batch_loss(
-        loss_code,
-        B,
-        m,
-        units[at : at + B * m],
-        T,
-        order,
-        begin,
-        weights,
-        weight,
-        deltas[at : at + B * m],
-    )
-    backward(gemm, layers, slope, flat, gradient, units, saved, deltas, B, levels, -1, B)
-    for i in range(flat.size):
-        total[i] += gradient[i]
-    return loss / weight
