@@ -196,14 +196,53 @@ def how_peaks_are_measured() -> str:
 
 def release_freed_memory() -> None:
     """Have the C library hand back to the system what has been freed."""
-    trim = _malloc_trim()
-    if trim is not None:
-        trim(0)
+    library = _c_library()
+    if library is None:
+        return
+    library.malloc_trim(0)
+    if hasattr(library, "mallinfo2"):  # from glibc 2.33 on
+        _release_the_top(library)
+
+
+_BLOCK = 64 << 10  # small enough not to get a mapping of its own
+_MADV_DONTNEED = 4
+
+
+def _release_the_top(library: Any) -> None:
+    """Also what is free at the end of this thread's heap.
+
+    ``malloc_trim`` leaves it where the heap is not the process's first, or cannot shrink because
+    something else lies behind it. So it is taken in blocks, until the heap has to grow; the system
+    may drop the pages of a block in use, whose content nobody reads, and the blocks are freed.
+    """
+    library.mallinfo2.restype = _Mallinfo2
+    size = library.mallinfo2().arena
+    blocks = []
+    while library.mallinfo2().arena == size:
+        blocks.append(library.malloc(_BLOCK))
+    page = os.sysconf("SC_PAGESIZE")
+    for block in blocks:
+        first, end = -(-block // page) * page, (block + _BLOCK) // page * page
+        library.madvise(first, end - first, _MADV_DONTNEED)
+    for block in blocks:
+        library.free(block)
+
+
+class _Mallinfo2(ctypes.Structure):
+    """Its first field is what all heaps together have from the system, in bytes."""
+
+    _fields_ = [(name, ctypes.c_size_t) for name in ("arena", *(f"_{i}" for i in range(9)))]
 
 
 @cache
-def _malloc_trim() -> Any:
+def _c_library() -> Any:
+    """The C library where it is glibc, otherwise None."""
     try:
-        return ctypes.CDLL(None).malloc_trim
-    except (AttributeError, OSError, TypeError):  # not glibc
+        library = ctypes.CDLL(None)
+        library.malloc.restype, library.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+        library.free.restype, library.free.argtypes = None, [ctypes.c_void_p]
+        library.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+        library.malloc_trim.argtypes = [ctypes.c_size_t]
+    except (AttributeError, OSError, TypeError):
         return None
+    return library
