@@ -68,8 +68,9 @@ LAST = ["base", "classifier", "regressor"]
 
 LIBRARIES = {"numpy", "scipy", "pandas", "polars", "sklearn", "skorch", "torch", "sympy", "mpmath"}
 
-# A test that takes this many times as long as usual, and some seconds more, hangs.
-PATIENCE, MORE_PATIENCE = 4, 5
+# A test that takes this many times as long as usual, and some seconds more, hangs. (Whichever is the
+# first to use other processes waits until they have imported torch.)
+PATIENCE, MORE_PATIENCE = 4, 25
 MOST_BYTES = 3 << 30
 
 IMPORT = ""  # stands for no test: what happens before the first one
