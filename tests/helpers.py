@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from sklearn.datasets import load_iris
 
 from skmlp import MLPClassifier
 from skmlp._task import OptimizerSettings, Rows, TrainingResult, TrainingTask
+from skmlp.network.architecture import Architecture
+from skmlp.network.layers import layers_of, slots_of
+from skmlp.network.mlp import Blocks
 from skmlp.training import train
 
 TARGETS = {
@@ -64,10 +68,20 @@ def assert_same(ours, theirs, rtol=1e-9):
     assert ours.n_iter == theirs.n_iter
     assert ours.stopping_reason == theirs.stopping_reason
     np.testing.assert_allclose(ours.loss_curve, theirs.loss_curve, rtol=rtol)
-    for a, b in zip(
-        [*ours.coefs, *ours.intercepts], [*theirs.coefs, *theirs.intercepts], strict=True
-    ):
+    assert list(ours.arrays.others) == list(theirs.arrays.others)
+    for a, b in zip(every_array(ours), every_array(theirs), strict=True):
         np.testing.assert_allclose(a, b, rtol=rtol, atol=1e-12)
+
+
+def every_array(result):
+    coefs, intercepts, others = result.arrays
+    return [*coefs, *intercepts, *others.values()]
+
+
+def blocks_of(n_networks, sizes, dtype=torch.float64, normalization=None):
+    """Arrays of networks, without the networks."""
+    architecture = Architecture(sizes, ("relu",) * (len(sizes) - 2), normalization=normalization)
+    return Blocks(n_networks, slots_of(layers_of(architecture)), torch.empty(0, dtype=dtype))
 
 
 def iris():

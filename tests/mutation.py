@@ -68,8 +68,8 @@ LAST = ["base", "classifier", "regressor"]
 
 LIBRARIES = {"numpy", "scipy", "pandas", "polars", "sklearn", "skorch", "torch", "sympy", "mpmath"}
 
-# A test that takes this many times as long as usual, and some seconds more, hangs. (Whichever is the
-# first to use other processes waits until they have imported torch.)
+# A test that takes this many times as long as usual, and some seconds more, hangs. (Whichever is
+# the first to use other processes waits until they have imported torch.)
 PATIENCE, MORE_PATIENCE = 4, 25
 MOST_BYTES = 3 << 30
 

@@ -183,7 +183,7 @@ def test_training_goes_on_in_the_other_executor(optimizer, first, then):
             history = {"t": result.t, "loss_curve": list(result.loss_curve)}
             resumed = replace(
                 task,
-                initial_weights=(result.coefs, result.intercepts),
+                initial=result.arrays,
                 history=history,
                 resume=result.checkpoint,
             )

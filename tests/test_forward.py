@@ -6,8 +6,10 @@ import scipy.sparse
 import torch
 
 from skmlp.network import forward
-from skmlp.network.activations import ACTIVATIONS
-from skmlp.network.forward import dense_tensor, device_rows, logits_in_parts
+from skmlp.network.architecture import Architecture
+from skmlp.network.forward import logits_in_parts
+from skmlp.network.layers import layers_of, slots_of
+from skmlp.network.mlp import Blocks
 
 RNG = np.random.default_rng(0)
 X = np.where(RNG.uniform(size=(11, 4)) < 0.5, 0.0, RNG.normal(size=(11, 4)))
@@ -21,19 +23,13 @@ FORMS = {
 }
 
 
-def read_only():
-    rows = X.copy()
-    rows.flags.writeable = False
-    return rows
-
-
 def logits(rows, layers=slice(None), dtype=torch.float64):
-    weights, biases = (
-        [torch.from_numpy(a).to(dtype) for a in arrays[layers]] for arrays in (WEIGHTS, BIASES)
-    )
-    names = ["tanh", "leaky_relu"][: len(weights) - 1]
-    activations = [ACTIVATIONS[name] for name in names]
-    return logits_in_parts(rows, weights, biases, activations, 0.2)
+    weights, biases = WEIGHTS[layers], BIASES[layers]
+    sizes = (4, *(len(b) for b in biases))
+    chain = layers_of(Architecture(sizes, ("tanh", "leaky_relu")[: len(sizes) - 2], 0.2))
+    blocks = Blocks(1, slots_of(chain), torch.empty(0, dtype=dtype))
+    blocks.set_network(0, weights, biases)
+    return logits_in_parts(rows, chain, blocks.arrays)
 
 
 def expected():
@@ -74,24 +70,3 @@ def test_rows_take_the_dtype_of_the_weights():
         found = logits(FORMS[form], dtype=torch.float32)
         assert found.dtype == torch.float32
         np.testing.assert_allclose(found, expected(), rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("form", ["array", "csr", "fortran"])
-def test_a_dense_tensor_has_the_values_of_the_rows(form):
-    for dtype in (torch.float32, torch.float64):
-        found = dense_tensor(FORMS[form], dtype, "cpu")
-        assert found.dtype == dtype
-        np.testing.assert_array_equal(found, torch.from_numpy(X).to(dtype))
-
-
-def test_read_only_rows_are_copied_and_others_are_not():
-    found = dense_tensor(read_only(), torch.float64, "cpu")
-    np.testing.assert_array_equal(found, X)
-    assert np.shares_memory(dense_tensor(X, torch.float64, "cpu").numpy(), X)
-
-
-def test_sparse_rows_stay_sparse_and_dense_ones_become_a_tensor():
-    sparse = FORMS["csr"]
-    assert device_rows(sparse, torch.float64, torch.device("cpu")) is sparse
-    found = device_rows(X, torch.float32, torch.device("cpu"))
-    assert found.dtype == torch.float32

@@ -12,6 +12,7 @@ from helpers import assert_same, make_task, random_rows
 from sklearn.linear_model import LogisticRegression
 
 from skmlp._task import Rows
+from skmlp.network.architecture import NetworkArrays
 from skmlp.network.losses import LOSSES
 from skmlp.training import full_batch, train
 from skmlp.training.full_batch import FullBatchProblem
@@ -61,7 +62,7 @@ def test_the_loss_is_a_mean_over_weights_and_so_is_the_penalty(l1_ratio):
     penalized = lbfgs(rows=rows, hidden=(), alpha=3.0, l1_ratio=l1_ratio)
     problem, plain = FullBatchProblem(penalized), FullBatchProblem(lbfgs(rows=rows, hidden=()))
     value, _ = problem.value_and_gradient(problem._start())
-    (coef,), _ = problem.module.blocks.network(0)
+    (coef,), *_ = problem.module.blocks.network(0)
     logits = rows.X @ coef
     losses = np.log(np.exp(logits).sum(1)) - (logits * rows.targets).sum(1)
     mean = np.average(losses, weights=rows.weights)
@@ -125,7 +126,9 @@ def test_a_start_that_is_a_minimum_stays():
     rows = random_rows("squared_error")
     coefs, intercepts = [np.ones((5, 3))], [np.arange(3.0)]
     rows.targets = rows.X @ coefs[0] + intercepts[0]
-    task = lbfgs(rows=rows, loss="squared_error", hidden=(), initial_weights=(coefs, intercepts))
+    task = lbfgs(
+        rows=rows, loss="squared_error", hidden=(), initial=NetworkArrays(coefs, intercepts, {})
+    )
     (result,) = train([task])
     assert (result.n_iter, result.stopping_reason) == (0, "converged")
     assert result.loss_curve == [pytest.approx(0.0, abs=1e-25)]
@@ -252,8 +255,8 @@ def test_divergence_is_an_error():
 
 @pytest.mark.parametrize("l1_ratio", [0.0, 0.5])
 def test_weights_whose_squares_overflow_are_an_error_without_a_warning(l1_ratio):
-    start = [np.full((5, 3), 1e200)], [np.zeros(3)]
-    task = lbfgs(hidden=(), alpha=1.0, l1_ratio=l1_ratio, initial_weights=start)
+    start = NetworkArrays([np.full((5, 3), 1e200)], [np.zeros(3)], {})
+    task = lbfgs(hidden=(), alpha=1.0, l1_ratio=l1_ratio, initial=start)
     assert isinstance(train([task])[0], DivergenceError)
 
 

@@ -1,17 +1,18 @@
 from __future__ import annotations
 
 import itertools
+from itertools import chain
 
 import numpy as np
 import pytest
 import torch
-from helpers import TARGETS
+from helpers import TARGETS, blocks_of
 
 from skmlp import MLPRegressor
 from skmlp.network.activations import ACTIVATIONS
+from skmlp.network.architecture import Architecture
 from skmlp.network.losses import LOSSES
 from skmlp.network.mlp import (
-    Blocks,
     StackedMLP,
     per_network,
     squares_per_network,
@@ -20,8 +21,8 @@ from skmlp.network.mlp import (
 
 
 def stacked(K=2, sizes=(5, 7, 6, 3), activation="tanh", loss="log_loss"):
-    names = (activation,) * (len(sizes) - 2)
-    module = StackedMLP(K, sizes, names, loss, dtype=torch.float64)
+    architecture = Architecture(sizes, (activation,) * (len(sizes) - 2))
+    module = StackedMLP(K, architecture, loss, dtype=torch.float64)
     values = np.random.default_rng(0).normal(scale=0.5, size=module.blocks.flat.numel())
     module.blocks.flat.copy_(torch.from_numpy(values))
     return module
@@ -73,8 +74,8 @@ SMOOTH = {"tanh": torch.tanh, "silu": torch.nn.functional.silu, "logistic": torc
 @pytest.mark.parametrize("K", [1, 2])
 @pytest.mark.parametrize("sizes", SIZES)
 def test_gradients_are_autograds(sizes, K, masked):
-    names = ["tanh", "silu", "logistic", "tanh"][: len(sizes) - 2]
-    module = StackedMLP(K, sizes, names, "squared_error", dtype=torch.float64)
+    names = ("tanh", "silu", "logistic", "tanh")[: len(sizes) - 2]
+    module = StackedMLP(K, Architecture(sizes, names), "squared_error", dtype=torch.float64)
     rng = np.random.default_rng(0)
     module.blocks.flat.copy_(torch.from_numpy(rng.normal(size=module.blocks.flat.numel())))
     x, t = (torch.from_numpy(rng.normal(size=(K, 9, width))) for width in (sizes[0], sizes[-1]))
@@ -116,23 +117,35 @@ def test_logits_in_parts_equal_the_whole():
 
 
 def test_blocks_keep_and_return_each_network():
-    blocks = Blocks(3, (4, 5, 2), torch.empty(0, dtype=torch.float64))
+    blocks = blocks_of(3, (4, 5, 2), normalization="batch")
+    assert blocks.flat.numel() == 3 * (
+        4 * 5 + 5 * 2 + 2 + 5 + 5
+    )  # not the statistics and the first biases
     rng = np.random.default_rng(0)
     networks = [
         (
             [rng.normal(size=(4, 5)), rng.normal(size=(5, 2))],
             [rng.normal(size=5), rng.normal(size=2)],
+            {f"{name}.0": rng.normal(size=5) for name in ("scales", "shifts", "means", "variances")}
+            | {"counts.0": rng.normal(size=1)},
         )
         for _ in range(3)
     ]
-    for k, (coefs, intercepts) in enumerate(networks):
-        blocks.set_network(k, coefs, intercepts)
+    for k, network in enumerate(networks):
+        blocks.set_network(k, *network)
     kept = blocks.take([2, 0])
     for k, original in enumerate([2, 0]):
-        for ours, theirs in zip(kept.network(k), networks[original], strict=True):
-            for a, b in zip(ours, theirs, strict=True):
-                np.testing.assert_array_equal(a, b)
-    sums = [sum(a.sum() for part in network for a in part) for network in networks]
+        *ours, ours_by_name = kept.network(k)
+        *theirs, theirs_by_name = networks[original]
+        for a, b in zip(chain(*ours), chain(*theirs), strict=True):
+            np.testing.assert_array_equal(a, b)
+        assert ours_by_name.keys() == theirs_by_name.keys()
+        for name, values in ours_by_name.items():
+            np.testing.assert_array_equal(values, theirs_by_name[name])
+    sums = [
+        sum(a.sum() for a in (*coefs, intercepts[1], others["scales.0"], others["shifts.0"]))
+        for coefs, intercepts, others in networks
+    ]
     np.testing.assert_allclose(sum_per_network(blocks.all).numpy(), sums)
 
 
@@ -153,7 +166,7 @@ def test_numbers_of_networks_lie_along_the_first_axis():
 
 
 def test_defaults_are_those_of_the_estimators():
-    module = StackedMLP(2, (3, 2), (), "squared_error")
+    module = StackedMLP(2, Architecture((3, 2), ()), "squared_error")
     assert module.blocks.flat.dtype == torch.float32
     assert module.negative_slope == MLPRegressor().negative_slope == 0.01
     assert not any(parameter.requires_grad for parameter in module.parameters())

@@ -5,9 +5,9 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from helpers import blocks_of
 
 from skmlp._task import OptimizerSettings
-from skmlp.network.mlp import Blocks
 from skmlp.training import optimizers
 from skmlp.training.optimizers import OPTIMIZERS, FusedAdam, StackOptimizer, is_optimizer_class
 
@@ -40,7 +40,7 @@ def way_of_different_rates(request, monkeypatch):
 
 
 def random_blocks(K, seed):
-    blocks = Blocks(K, SIZES, torch.empty(0, dtype=torch.float64))
+    blocks = blocks_of(K, SIZES)
     values = np.random.default_rng(seed).normal(size=blocks.flat.numel())
     blocks.flat.copy_(torch.from_numpy(values))
     return blocks
@@ -269,8 +269,7 @@ def test_sgd_velocity_follows_the_rate_as_in_scikit_learn(K):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_a_new_rate_counts_from_the_next_step(dtype):
-    like = torch.empty(0, dtype=dtype)
-    blocks, gradients = Blocks(2, SIZES, like), Blocks(2, SIZES, like)
+    blocks, gradients = (blocks_of(2, SIZES, dtype) for _ in range(2))
     settings = [OptimizerSettings("sgd", 0.0, False)] * 2
     ours = StackOptimizer(settings, [1, 2], blocks, gradients)  # ints
     gradients.flat.fill_(1.0)

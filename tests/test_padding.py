@@ -64,8 +64,7 @@ def test_activations_are_padded_that_are_zero_at_zero(activation):
 def test_given_starting_weights_are_padded_too(n_stacks):
     first = trained_alone(unequal(max_iter=1))
     tasks = [
-        replace(task, initial_weights=(result.coefs, result.intercepts))
-        for task, result in zip(unequal(), first, strict=True)
+        replace(task, initial=result.arrays) for task, result in zip(unequal(), first, strict=True)
     ]
     for one, alone in zip(train(tasks), trained_alone(tasks), strict=True):
         assert_same(one, alone)

@@ -12,6 +12,7 @@ from helpers import assert_same, make_task, random_rows, trained_alone
 
 from skmlp import training
 from skmlp._task import CallbackView, OptimizerSettings, Rows
+from skmlp.network.architecture import NetworkArrays
 from skmlp.training import optimizers, slices, train
 from skmlp.training.dropout import DropoutMasks
 from skmlp.training.flops import stack_flops
@@ -129,14 +130,14 @@ def test_one_network_that_diverges_leaves_the_others_alone():
 
 def linear_task(X, x_validation, *, coef=1.0, **others):
     """A network without hidden layers, all of whose weights are ``coef``."""
-    start = [np.full((5, 3), coef)], [np.zeros(3)]
+    start = NetworkArrays([np.full((5, 3), coef)], [np.zeros(3)], {})
     rows, validation = (
         Rows(np.full((16, 5), x), np.arange(48.0).reshape(16, 3)) for x in (X, x_validation)
     )
     return make_task(
         rows=rows,
         hidden=(),
-        initial_weights=start,
+        initial=start,
         validation=validation,
         **{"max_iter": 3, "score": "r2", "learning_rate_init": 1e-300, **others},
     )
@@ -179,8 +180,8 @@ def test_a_layer_without_inputs_is_finite():
 def resumed(task, first, **changes):
     """The task, going on where another one's result stopped."""
     history = {"t": first.t, "n_iter": first.n_iter, "loss_curve": list(first.loss_curve)}
-    start = first.coefs, first.intercepts
-    task = replace(task, history=history, initial_weights=start, resume=first.checkpoint)
+    start = first.arrays
+    task = replace(task, history=history, initial=start, resume=first.checkpoint)
     return train([replace(task, **changes)])[0]
 
 

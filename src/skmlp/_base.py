@@ -40,6 +40,7 @@ from ._task import (
     TrainingTask,
 )
 from ._warnings import warn_caller
+from .network.architecture import NetworkArrays
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -241,7 +242,7 @@ class BaseMLP(BaseEstimator, ABC):
 
     def _go_on(self, task: TrainingTask) -> None:
         """Have a task start where the last training ended."""
-        task.initial_weights = self.coefs_, self.intercepts_
+        task.initial = self._arrays()
         task.history = self._history()
 
     def _train(self, task: TrainingTask) -> Self:
@@ -332,6 +333,13 @@ class BaseMLP(BaseEstimator, ABC):
                 f"now ask for {asked}. With warm_start=True or partial_fit 'hidden_layer_sizes' "
                 "must stay as it was: set warm_start=False, or fit a clone."
             )
+        trained = self._trained.architecture.normalization
+        if self.normalization != trained:
+            raise ValueError(
+                f"The network was fitted with normalization={trained!r}, but now has "
+                f"normalization={self.normalization!r}. With warm_start=True or partial_fit it "
+                "must stay as it was: set warm_start=False, or fit a clone."
+            )
 
     def _task(
         self, train: Rows, validation: Rows | None, random_state, *, max_iter: int
@@ -346,6 +354,7 @@ class BaseMLP(BaseEstimator, ABC):
             layer_sizes=self._layer_sizes(train.X.shape[1]),
             activations=per_layer(self.activation, len(hidden)),
             negative_slope=float(self.negative_slope),
+            normalization=self.normalization,
             loss=self._loss_name(),
             score=self._score_name(),
             initialization=self.initialization,
@@ -400,6 +409,9 @@ class BaseMLP(BaseEstimator, ABC):
 
     # Results
 
+    def _arrays(self) -> NetworkArrays:
+        return NetworkArrays(self.coefs_, self.intercepts_, self.parameters_)
+
     def _history(self) -> dict[str, Any]:
         best = self.best_loss_
         return {
@@ -410,7 +422,7 @@ class BaseMLP(BaseEstimator, ABC):
         }
 
     def _store(self, result: TrainingResult, task: TrainingTask) -> None:
-        self.coefs_, self.intercepts_ = result.coefs, result.intercepts
+        self.coefs_, self.intercepts_, self.parameters_ = result.arrays
         self.n_layers_ = len(task.layer_sizes)
         self.out_activation_ = out_activation(task.loss)
         self.loss_, self.loss_curve_ = result.loss, result.loss_curve
@@ -422,7 +434,7 @@ class BaseMLP(BaseEstimator, ABC):
         self.stopping_reason_ = result.stopping_reason
         self._no_improvement_count = result.no_improvement_count
         # Parameters may be changed after fitting: predictions use what was trained.
-        self._trained = Trained(task.activations, task.negative_slope, task.loss)
+        self._trained = Trained(task.architecture, task.loss)
         self._store_observed(result.observed)
         self._checkpoint = result.checkpoint
         if result.checkpoint is None:
@@ -473,7 +485,7 @@ class BaseMLP(BaseEstimator, ABC):
         )
         device = resolve_prediction_device(self.device, type(self).__name__)
         X = finite_in(as_rows(X), self.coefs_[0].dtype.name, "X")
-        logits = predict_logits(X, self.coefs_, self.intercepts_, self._trained, device)
+        logits = predict_logits(X, self._arrays(), self._trained.architecture, device)
         check_outputs(logits)
         return logits
 

@@ -119,6 +119,7 @@ CONSTRAINTS: dict[str, list] = {
     ],
     "activation": [_ACTIVATIONS, per_layer(_ACTIVATIONS)],
     "negative_slope": [_NON_NEGATIVE],
+    "normalization": [TableNames(".network.layers", "NORMALIZATIONS"), None],
     "initialization": [TableNames(".network.initialization", "INITIALIZATIONS"), callable],
     "optimizer": [
         TableNames(".training.optimizers", "OPTIMIZERS", more=FULL_BATCH_OPTIMIZERS),
@@ -205,6 +206,7 @@ def check_together(estimator: Any, n_hidden: int, weight_decay: float) -> None:
 
 def _check_full_batch(estimator: Any, name: str) -> None:
     unused = {
+        "normalization": estimator.normalization == "batch",
         "dropout": np.any(np.asarray(estimator.dropout) > 0),
         "weight_decay": estimator.weight_decay not in ("auto", 0),
         "max_grad_norm": estimator.max_grad_norm is not None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from ._device import usual_torch
 from ._processor import one_thread
 from ._task import Matrix
+from .network.architecture import Architecture, NetworkArrays
 
 # Below this many floating-point operations one core predicts: it takes less than a millisecond,
 # and in a thread that has not used OpenMP before (as the fits of fused searches are) or on a busy
@@ -20,34 +20,27 @@ _FLOPS_FOR_THREADS = 100e6
 class Trained(NamedTuple):
     """What of the parameters a trained network still depends on."""
 
-    activations: tuple[str, ...]
-    negative_slope: float
+    architecture: Architecture
     loss: str
 
 
 def predict_logits(
-    X: Matrix,
-    coefs: Sequence[np.ndarray],
-    intercepts: Sequence[np.ndarray],
-    trained: Trained,
-    device: str,
+    X: Matrix, arrays: NetworkArrays, architecture: Architecture, device: str
 ) -> np.ndarray:
     """Logits (n, m) of rows X (n, d), in the dtype of the weights."""
     import torch
 
-    from .network.activations import ACTIVATIONS
-    from .network.forward import dense_tensor, logits_in_parts
+    from .network.forward import logits_in_parts
+    from .network.layers import layers_of, slots_of
+    from .network.mlp import Blocks
 
-    dtype = getattr(torch, coefs[0].dtype.name)
-    flops = 2 * X.shape[0] * sum(w.size for w in coefs)
+    dtype = getattr(torch, arrays.coefs[0].dtype.name)
+    flops = 2 * X.shape[0] * sum(w.size for w in arrays.coefs)
     with one_thread(flops < _FLOPS_FOR_THREADS), usual_torch(device), torch.inference_mode():
-        logits = logits_in_parts(
-            X,
-            [dense_tensor(w, dtype, device) for w in coefs],
-            [dense_tensor(b, dtype, device) for b in intercepts],
-            [ACTIVATIONS[name] for name in trained.activations],
-            trained.negative_slope,
-        )
+        layers = layers_of(architecture)
+        blocks = Blocks(1, slots_of(layers), torch.empty(0, dtype=dtype, device=device))
+        blocks.set_network(0, *arrays)
+        logits = logits_in_parts(X, layers, blocks.arrays)
     return logits.cpu().numpy()
 
 

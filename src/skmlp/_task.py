@@ -6,12 +6,14 @@ Nothing here needs torch. n rows, d features, m outputs, L layers of weights.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import numpy as np
+
+from .network.architecture import Architecture, NetworkArrays
 
 # Optimizers that work on all rows at once, not in mini-batches.
 FULL_BATCH_OPTIMIZERS = ("lbfgs",)
@@ -124,7 +126,8 @@ class TrainingTask:
     seed: int
     negative_slope: float = 0.01
     initialization: Any = "auto"
-    initial_weights: tuple[Sequence[np.ndarray], Sequence[np.ndarray]] | None = None
+    normalization: str | None = None
+    initial: NetworkArrays | None = None
     dtype: str = "float64"
     device: str = "cpu"
     alpha: float = 0.0
@@ -152,14 +155,19 @@ class TrainingTask:
     callback_view: CallbackView | None = None
 
     @property
+    def architecture(self) -> Architecture:
+        return Architecture(
+            self.layer_sizes, self.activations, self.negative_slope, self.normalization
+        )
+
+    @property
     def stack_key(self) -> tuple:
         """Networks with equal keys can be trained as one stack."""
         family = self.optimizer.family
         return (
-            self.layer_sizes,
-            self.activations,
-            self.negative_slope,
+            self.architecture,
             self.loss,
+            self.score,
             family if isinstance(family, str) else id(family),
             self.batch_size,
             self.dtype,
@@ -195,8 +203,7 @@ class TrainingResult:
     time that its stack took: each step's time is divided by the networks that took it.
     """
 
-    coefs: list[np.ndarray]
-    intercepts: list[np.ndarray]
+    arrays: NetworkArrays
     loss: float
     loss_curve: list[float]
     validation_loss_curve: list[float] | None
@@ -210,6 +217,14 @@ class TrainingResult:
     checkpoint: Checkpoint | None = None
     seconds: float = 0.0
     observed: Observed | None = None
+
+    @property
+    def coefs(self) -> list[np.ndarray]:
+        return self.arrays.coefs
+
+    @property
+    def intercepts(self) -> list[np.ndarray]:
+        return self.arrays.intercepts
 
 
 STOPPING_REASONS = {

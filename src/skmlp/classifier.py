@@ -51,6 +51,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         (Szegedy et al. 2016). Validation uses plain targets.
     negative_slope : float, default=0.01
         Slope of "leaky_relu" below zero.
+    normalization : {"batch", "layer"} or None, default=None
+        What stands between each hidden layer's product and its activation, with a trained scale and
+        shift. "batch": each unit over the rows of the batch, in predictions by running averages
+        (Ioffe & Szegedy 2015). "layer": each row over the layer's units (Ba et al. 2016).
     initialization : str or callable, default="auto"
         Starting weights. With fan_in and fan_out a layer's widths: "glorot_uniform",
         "glorot_normal" (variance 2/(fan_in + fan_out)), "he_uniform", "he_normal" (2/fan_in, for
@@ -142,6 +146,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Weights of each layer.
     intercepts_ : list of ndarray of shape (fan_out,)
         Biases of each layer.
+    parameters_ : dict of str to ndarray of shape (width,)
+        What ``normalization`` adds, by name and hidden layer: ``"scales.0"``, ``"shifts.0"``, and
+        of batch normalization the running ``"means.0"``, ``"variances.0"`` and ``"counts.0"``
+        (batches seen).
     loss_ : float
         Training loss of the last epoch, penalty included.
     loss_curve_ : list of float
@@ -210,6 +218,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         class_weight: ClassWeight = None,
         label_smoothing: float = 0.0,
         negative_slope: float = 0.01,
+        normalization: Literal["batch", "layer"] | None = None,
         initialization: Initialization = "auto",
         optimizer: Optimizer = "adam",
         alpha: float = 0.0001,

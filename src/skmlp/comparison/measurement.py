@@ -204,7 +204,8 @@ def release_freed_memory() -> None:
         _release_the_top(library)
 
 
-_BLOCK = 64 << 10  # small enough not to get a mapping of its own
+_BLOCK = 120 << 10  # small enough not to get a mapping of its own
+_MOST_OF_A_THREAD = 64 << 20  # heaps but the first are no larger
 _MADV_DONTNEED = 4
 
 
@@ -216,10 +217,12 @@ def _release_the_top(library: Any) -> None:
     may drop the pages of a block in use, whose content nobody reads, and the blocks are freed.
     """
     library.mallinfo2.restype = _Mallinfo2
-    size = library.mallinfo2().arena
-    blocks = []
-    while library.mallinfo2().arena == size:
-        blocks.append(library.malloc(_BLOCK))
+    before = library.mallinfo2()
+    most = (before.keepcost + _MOST_OF_A_THREAD) // _BLOCK
+    blocks = [library.malloc(_BLOCK)]
+    # asked seldom: it walks through all free chunks
+    while library.mallinfo2().arena == before.arena and len(blocks) < most:
+        blocks += [library.malloc(_BLOCK) for _ in blocks]
     page = os.sysconf("SC_PAGESIZE")
     for block in blocks:
         first, end = -(-block // page) * page, (block + _BLOCK) // page * page
@@ -229,9 +232,13 @@ def _release_the_top(library: Any) -> None:
 
 
 class _Mallinfo2(ctypes.Structure):
-    """Its first field is what all heaps together have from the system, in bytes."""
+    """What all heaps together have from the system, and what is free at the end of the first."""
 
-    _fields_ = [(name, ctypes.c_size_t) for name in ("arena", *(f"_{i}" for i in range(9)))]
+    _fields_ = [
+        ("arena", ctypes.c_size_t),
+        ("_between", 8 * ctypes.c_size_t),
+        ("keepcost", ctypes.c_size_t),
+    ]
 
 
 @cache

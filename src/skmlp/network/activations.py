@@ -27,17 +27,21 @@ class Activation:
     forward : callable
         ``forward(z, slope) -> x'``. It may overwrite ``z`` only where ``saves_output`` is true.
     backward : callable
-        ``backward(delta, saved, slope) -> delta * f'(z)``, written into ``delta``.
+        ``backward(delta, saved, slope) -> delta * f'(z)``, written into ``delta``. Without it, the
+        gradient is autograd's.
     saves_output : bool
         Whether ``backward`` needs the output x' (then z is not kept) or the input z.
     initialization : str
         What ``initialization="auto"`` takes for a layer that feeds this activation.
+    zero_at_zero : bool
+        Whether f(0) = 0.
     """
 
     forward: Callable[[Tensor, float], Tensor]
-    backward: Callable[[Tensor, Tensor, float], Tensor]
-    saves_output: bool
-    initialization: str
+    backward: Callable[[Tensor, Tensor, float], Tensor] | None = None
+    saves_output: bool = True
+    initialization: str = "glorot_uniform"
+    zero_at_zero: bool = True
 
 
 def _relu_backward(delta: Tensor, out: Tensor, slope: float) -> Tensor:
@@ -92,32 +96,25 @@ def _softplus(z: Tensor, slope: float) -> Tensor:
 # from its smaller random function than from He's, in regression above all
 # (benchmarks/initialization.py). He's keeps the signal in deep ones.
 ACTIVATIONS: dict[str, Activation] = {
-    "identity": Activation(
-        lambda z, slope: z, lambda delta, out, slope: delta, True, "glorot_uniform"
-    ),
-    "logistic": Activation(
-        lambda z, slope: z.sigmoid_(), _logistic_backward, True, "glorot_uniform"
-    ),
-    "tanh": Activation(lambda z, slope: z.tanh_(), _tanh_backward, True, "glorot_uniform"),
-    "relu": Activation(lambda z, slope: z.relu_(), _relu_backward, True, "glorot_uniform"),
+    "identity": Activation(lambda z, slope: z, lambda delta, out, slope: delta),
+    "logistic": Activation(lambda z, slope: z.sigmoid_(), _logistic_backward, zero_at_zero=False),
+    "tanh": Activation(lambda z, slope: z.tanh_(), _tanh_backward),
+    "relu": Activation(lambda z, slope: z.relu_(), _relu_backward),
     "leaky_relu": Activation(
-        lambda z, slope: torch.nn.functional.leaky_relu_(z, slope),
-        _leaky_relu_backward,
-        True,
-        "glorot_uniform",
+        lambda z, slope: torch.nn.functional.leaky_relu_(z, slope), _leaky_relu_backward
     ),
-    "elu": Activation(
-        lambda z, slope: torch.nn.functional.elu_(z), _elu_backward, True, "glorot_uniform"
+    "elu": Activation(lambda z, slope: torch.nn.functional.elu_(z), _elu_backward),
+    "selu": Activation(
+        lambda z, slope: torch.selu_(z), _selu_backward, initialization="lecun_normal"
     ),
-    "selu": Activation(lambda z, slope: torch.selu_(z), _selu_backward, True, "lecun_normal"),
     "gelu": Activation(
-        lambda z, slope: torch.nn.functional.gelu(z), _gelu_backward, False, "glorot_uniform"
+        lambda z, slope: torch.nn.functional.gelu(z), _gelu_backward, saves_output=False
     ),
     "silu": Activation(
-        lambda z, slope: torch.nn.functional.silu(z), _silu_backward, False, "glorot_uniform"
+        lambda z, slope: torch.nn.functional.silu(z), _silu_backward, saves_output=False
     ),
     "mish": Activation(
-        lambda z, slope: torch.nn.functional.mish(z), _mish_backward, False, "glorot_uniform"
+        lambda z, slope: torch.nn.functional.mish(z), _mish_backward, saves_output=False
     ),
-    "softplus": Activation(_softplus, _softplus_backward, True, "glorot_uniform"),
+    "softplus": Activation(_softplus, _softplus_backward, zero_at_zero=False),
 }

@@ -31,15 +31,24 @@ class Loss:
     per_row : callable
         ``per_row(z, t)``: the loss of each row, shape (K, B).
     delta : callable
-        ``delta(z, t)``: its gradient in z, a new tensor (K, B, m).
+        ``delta(z, t)``: its gradient in z, a new tensor (K, B, m). Without it, the gradient is
+        autograd's: see `gradient`.
     mean : callable
         ``mean(z)``: what the network predicts, probabilities or expected values (K, B, m).
     """
 
     out_activation: str
     per_row: Callable[[Tensor, Tensor], Tensor]
-    delta: Callable[[Tensor, Tensor], Tensor]
+    delta: Callable[[Tensor, Tensor], Tensor] | None
     mean: Callable[[Tensor], Tensor]
+
+    def gradient(self, z: Tensor, t: Tensor) -> Tensor:
+        """The gradient in z of each row's loss, a new tensor (K, B, m)."""
+        if self.delta is not None:
+            return self.delta(z, t)
+        with torch.inference_mode(False), torch.enable_grad():
+            z = z.clone().requires_grad_()
+            return torch.autograd.grad(self.per_row(z, t).sum(), z)[0]
 
 
 def _softmax(z: Tensor) -> Tensor:

@@ -2,63 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from math import prod
+from types import MappingProxyType
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .activations import ACTIVATIONS, Activation
-from .forward import dense_tensor, logits_in_parts
+from .activations import ACTIVATIONS
+from .architecture import KINDS, Architecture, NetworkArrays, Slot
+from .forward import forward, logits_in_parts
+from .layers import PREDICTION, Step, layers_of, slots_of
 from .losses import LOSSES, Loss
 from .products import layer_products
+from .tensors import dense_tensor
 
 
 class Blocks:
-    """The arrays of K networks in one piece of memory, layer after layer.
+    """The arrays of K networks in one piece of memory, array after array.
 
-    ``flat`` holds all weights, then all biases. ``weights[l]`` is a view (K, fan_in, fan_out),
-    ``biases[l]`` a view (K, 1, fan_out). One block per layer rather than one row per network:
-    batched products write into a contiguous block several times faster, and whatever is equal
-    for all networks is one operation over ``flat``. Parameters, gradients and optimizer
-    directions share this form.
+    ``flat`` holds what is trained: all weights, then all biases, then the rest; ``statistics``
+    what is not. ``weights[l]`` is a view (K, fan_in, fan_out), ``biases[l]`` and other vectors are
+    (K, 1, width). One block per array rather than one row per network: batched products write
+    into a contiguous block several times faster, and whatever is equal for all networks is one
+    operation over ``flat``. Parameters, gradients and optimizer directions share this form.
     """
 
-    def __init__(self, n_networks: int, layer_sizes: Sequence[int], like: Tensor):
-        self.layer_sizes = tuple(layer_sizes)
-        shapes = list(pairwise(self.layer_sizes))
-        n_weights = n_networks * sum(i * o for i, o in shapes)
-        n_biases = n_networks * sum(o for _, o in shapes)
-        self.flat = like.new_zeros(n_weights + n_biases)
-        self.flat_weights = self.flat[:n_weights]
-        self.weights = _views(self.flat_weights, [(n_networks, i, o) for i, o in shapes])
-        self.biases = _views(self.flat[n_weights:], [(n_networks, 1, o) for _, o in shapes])
-
-    @property
-    def all(self) -> list[Tensor]:
-        return [*self.weights, *self.biases]
-
-    @property
-    def n_networks(self) -> int:
-        return self.weights[0].shape[0]
+    def __init__(self, n_networks: int, slots: Sequence[Slot], like: Tensor):
+        self.n_networks, self.slots = n_networks, list(slots)
+        trained = [slot for slot in slots if KINDS[slot.kind].trained]
+        others = [slot for slot in slots if not KINDS[slot.kind].trained]
+        self.flat = like.new_zeros(n_networks * _numbers_of(trained))
+        self.statistics = like.new_zeros(n_networks * _numbers_of(others))
+        self.arrays = _views(self.flat, trained, n_networks)
+        self.all = list(self.arrays.values())
+        self.arrays |= _views(self.statistics, others, n_networks)
+        penalized = [slot for slot in trained if KINDS[slot.kind].penalized]
+        self.flat_weights = self.flat[: n_networks * _numbers_of(penalized)]
+        n_linear = len(penalized)
+        self.weights = [self.arrays[f"weights.{i}"] for i in range(n_linear)]
+        self.biases = [self.arrays[f"biases.{i}"] for i in range(n_linear)]
 
     def take(self, rows: Sequence[int]) -> Blocks:
         """A copy that keeps the networks ``rows``."""
-        kept = Blocks(len(rows), self.layer_sizes, self.flat)
+        kept = Blocks(len(rows), self.slots, self.flat)
         index = torch.as_tensor(rows, device=self.flat.device)
-        for new, old in zip(kept.all, self.all, strict=True):
-            new.copy_(old.index_select(0, index))
+        for name, new in kept.arrays.items():
+            new.copy_(self.arrays[name].index_select(0, index))
         return kept
 
-    def set_network(self, k: int, coefs: Sequence, intercepts: Sequence) -> None:
-        for block, values in zip(self.all, [*coefs, *intercepts], strict=True):
+    def start(self) -> None:
+        """What each array is before anything is drawn or learned."""
+        for slot in self.slots:
+            self.arrays[slot.name].fill_(KINDS[slot.kind].start)
+
+    def set_network(
+        self,
+        k: int,
+        coefs: Sequence,
+        intercepts: Sequence,
+        others: Mapping[str, np.ndarray] = MappingProxyType({}),
+    ) -> None:
+        blocks = [*self.weights, *self.biases, *(self.arrays[name] for name in others)]
+        for block, values in zip(blocks, [*coefs, *intercepts, *others.values()], strict=True):
             block[k] = dense_tensor(values, block.dtype, block.device)
 
-    def network(self, k: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Weights (fan_in, fan_out) and biases (fan_out,) of network k, as new arrays."""
-        coefs = [w[k].detach().cpu().numpy().copy() for w in self.weights]
-        return coefs, [b[k, 0].detach().cpu().numpy().copy() for b in self.biases]
+    def network(self, k: int) -> NetworkArrays:
+        """Network k as new arrays."""
+        arrays = {
+            slot.name: self.arrays[slot.name][k].detach().cpu().numpy().reshape(slot.shape).copy()
+            for slot in self.slots
+        }
+        coefs, intercepts = (
+            [arrays.pop(f"{name}.{i}") for i in range(len(self.weights))]
+            for name in ("weights", "biases")
+        )
+        return NetworkArrays(coefs, intercepts, arrays)
 
 
 def per_network(values: np.ndarray, like: Tensor) -> Tensor:
@@ -80,9 +101,24 @@ def squares_per_network(blocks: Sequence[Tensor]) -> Tensor:
     return torch.cat([torch.bmm(row, row.mT) for row in rows], 2).sum((1, 2))
 
 
-def _views(flat: Tensor, shapes: list[tuple[int, ...]]) -> list[Tensor]:
-    sizes = [int(np.prod(shape)) for shape in shapes]
-    return [part.view(shape) for part, shape in zip(flat.split(sizes), shapes, strict=True)]
+def _numbers_of(slots: Sequence[Slot]) -> int:
+    return sum(prod(slot.shape) for slot in slots)
+
+
+def _views(flat: Tensor, slots: Sequence[Slot], n_networks: int) -> dict[str, Tensor]:
+    parts = flat.split([n_networks * prod(slot.shape) for slot in slots])
+    shapes = [slot.shape if len(slot.shape) > 1 else (1, *slot.shape) for slot in slots]
+    return {
+        slot.name: part.view(n_networks, *shape)
+        for slot, part, shape in zip(slots, parts, shapes, strict=True)
+    }
+
+
+class _ByPlace(torch.nn.Module):
+    """Arrays of one kind, by the places of their layers."""
+
+    def __getitem__(self, place: int) -> Tensor:
+        return getattr(self, str(place))
 
 
 class StackedMLP(torch.nn.Module):
@@ -92,74 +128,82 @@ class StackedMLP(torch.nn.Module):
     ----------
     n_networks : int
         K.
-    layer_sizes : sequence of int
-        Widths from the input to the output, (d, hidden…, m).
-    activations : sequence of str
-        One key of `ACTIVATIONS` per hidden layer.
+    architecture : Architecture
     loss : str
         A key of `LOSSES`.
-    negative_slope : float
-        Slope of leaky_relu below zero.
 
-    Notes
-    -----
-    Gradients are derived by hand: for these layers they take four operations a layer, and a
-    small network's step costs little more than the operations' overhead, which autograd doubles.
+    Attributes
+    ----------
+    by_hand : bool
+        Whether gradients are derived by hand, as they can be for a chain of linear layers and
+        activations: they take four operations a layer, and a small network's step costs little
+        more than the operations' overhead, which autograd multiplies by three
+        (``python benchmarks/gradients.py``). Otherwise they are autograd's.
     """
 
     def __init__(
         self,
         n_networks: int,
-        layer_sizes: Sequence[int],
-        activations: Sequence[str],
+        architecture: Architecture,
         loss: str,
         *,
-        negative_slope: float = 0.01,
         dtype: torch.dtype = torch.float32,
         device: str | torch.device = "cpu",
     ):
         super().__init__()
-        self.activation_functions: list[Activation] = [ACTIVATIONS[name] for name in activations]
+        self.architecture = architecture
+        self.layers = layers_of(architecture)
         self.loss: Loss = LOSSES[loss]
-        self.negative_slope = negative_slope
-        like = torch.empty(0, dtype=dtype, device=device)
-        self.gradients = Blocks(n_networks, layer_sizes, like)
-        self.set_blocks(Blocks(n_networks, layer_sizes, like))
+        self.activation_functions = [ACTIVATIONS[name] for name in architecture.activations]
+        self.negative_slope = architecture.negative_slope
+        self.by_hand = derived_by_hand(architecture)
+        slots, like = slots_of(self.layers), torch.empty(0, dtype=dtype, device=device)
+        self.gradients = Blocks(n_networks, slots, like)
+        blocks = Blocks(n_networks, slots, like)
+        blocks.start()
+        self.set_blocks(blocks)
 
     def set_blocks(self, blocks: Blocks) -> None:
         """Make ``blocks`` the parameters; gradients get the same number of networks."""
         self.blocks = blocks
         if self.gradients.n_networks != blocks.n_networks:
-            self.gradients = Blocks(blocks.n_networks, blocks.layer_sizes, blocks.flat)
-        # Registered layer by layer, so that state_dict, checkpoints and callbacks see usual names.
-        self.weights = _parameters(blocks.weights, self.gradients.weights)
-        self.biases = _parameters(blocks.biases, self.gradients.biases)
+            self.gradients = Blocks(blocks.n_networks, blocks.slots, blocks.flat)
+        self._register()
         self._transposed = [w.mT for w in blocks.weights]
         self._buffers_of: dict[int, _WorkSpace] = {}
 
+    def _register(self) -> None:
+        """Register all arrays, so that state_dict, checkpoints and callbacks see usual names."""
+        self._leaves = dict(self.blocks.arrays)
+        homes: dict[str, _ByPlace] = {}
+        for slot in self.blocks.slots:
+            kind, _, place = slot.name.partition(".")
+            array, home = self.blocks.arrays[slot.name], homes.setdefault(kind, _ByPlace())
+            if KINDS[slot.kind].trained:
+                leaf = torch.nn.Parameter(array, requires_grad=not self.by_hand)
+                leaf.grad = self.gradients.arrays[slot.name]
+                self._leaves[slot.name] = leaf
+                home.register_parameter(place, leaf)
+            else:
+                home.register_buffer(place, array)
+        for kind, home in homes.items():
+            self.add_module(kind, home)
+
     def forward(self, x: Tensor) -> Tensor:
-        """Logits (K, B, m) of rows x, (K, B, d) or (B, d); dropout is off."""
-        return self._logits(x, self.blocks)
+        """Logits (K, B, m) of rows x, (K, B, d) or (B, d), as the networks predict."""
+        x = x if x.dim() == 3 else x.expand(self.blocks.n_networks, *x.shape)
+        return forward(self.layers, self.blocks.arrays, x, PREDICTION)
 
     def logits(self, x: Tensor, networks: Sequence[int]) -> Tensor:
         """Logits (k, B, m) of k of the networks, in their order, for rows x (k, B, d)."""
         all_of_them = len(networks) == self.blocks.n_networks
-        return self._logits(x, self.blocks if all_of_them else self.blocks.take(networks))
-
-    def _logits(self, x: Tensor, blocks: Blocks) -> Tensor:
-        h = x if x.dim() == 3 else x.expand(blocks.n_networks, *x.shape)
-        last = len(blocks.weights) - 1
-        for i, (w, b) in enumerate(zip(blocks.weights, blocks.biases, strict=True)):
-            h = torch.bmm(h, w).add_(b)
-            if i < last:
-                h = self.activation_functions[i].forward(h, self.negative_slope)
-        return h
+        blocks = self.blocks if all_of_them else self.blocks.take(networks)
+        return forward(self.layers, blocks.arrays, x, PREDICTION)
 
     def logits_of(self, k: int, X) -> Tensor:
         """Logits (n, m) of network k alone, for rows (n, d)."""
-        weights = [w[k] for w in self.blocks.weights]
-        biases = [b[k, 0] for b in self.blocks.biases]
-        return logits_in_parts(X, weights, biases, self.activation_functions, self.negative_slope)
+        arrays = {name: array[k : k + 1] for name, array in self.blocks.arrays.items()}
+        return logits_in_parts(X, self.layers, arrays)
 
     def compute_gradients(
         self,
@@ -168,7 +212,7 @@ class StackedMLP(torch.nn.Module):
         scale: float | Tensor,
         masks: Sequence[Tensor | None] | None = None,
     ) -> Tensor:
-        """Write Σ_rows scale · ∂loss/∂(W, b) into ``gradients``; return the logits.
+        """Write Σ_rows scale · ∂loss/∂parameters into ``gradients``; return the logits.
 
         Parameters
         ----------
@@ -183,12 +227,22 @@ class StackedMLP(torch.nn.Module):
         -------
         Tensor of shape (K, B, m)
         """
+        if not self.by_hand:
+            return self._gradients_by_autograd(x, targets, Step(True, scale, masks or ()))
         space = self._work_space(x.shape[1])
         masks = masks or space.no_masks
         logits, inputs, saved = self._forward_saving(x, masks, space)
-        delta = self.loss.delta(logits, targets).mul_(scale)
+        delta = self.loss.gradient(logits, targets).mul_(scale)
         self._backward(delta, inputs, saved, masks, space)
         return logits
+
+    def _gradients_by_autograd(self, x: Tensor, targets: Tensor, step: Step) -> Tensor:
+        self.gradients.flat.zero_()  # autograd adds to what is there
+        with torch.enable_grad():
+            logits = forward(self.layers, self._leaves, x, step)
+        found = logits.detach()
+        logits.backward(self.loss.gradient(found, targets).mul_(step.share))
+        return found
 
     def _forward_saving(self, x, masks, space):
         blocks, slope = self.blocks, self.negative_slope
@@ -219,20 +273,24 @@ class StackedMLP(torch.nn.Module):
                 delta = products.backward(delta, self._transposed[i], out=space.deltas[i - 1])
                 if masks[i - 1] is not None:
                     delta.mul_(masks[i - 1])
-                delta = self.activation_functions[i - 1].backward(delta, saved[i - 1], slope)
+                backward = self.activation_functions[i - 1].backward
+                assert backward is not None
+                delta = backward(delta, saved[i - 1], slope)
 
     def _work_space(self, n_rows: int) -> _WorkSpace:
         space = self._buffers_of.get(n_rows)
         if space is None:
-            space = self._buffers_of[n_rows] = _WorkSpace(self.blocks, n_rows)
+            space = self._buffers_of[n_rows] = _WorkSpace(
+                self.blocks, self.architecture.layer_sizes, n_rows
+            )
         return space
 
 
 class _WorkSpace:
     """Memory and operations for the hidden layers of one batch size, used at every step."""
 
-    def __init__(self, blocks: Blocks, n_rows: int):
-        widths = blocks.layer_sizes[1:-1]
+    def __init__(self, blocks: Blocks, sizes: Sequence[int], n_rows: int):
+        widths = sizes[1:-1]
         shapes = [(blocks.n_networks, n_rows, width) for width in widths]
         self.hidden = [blocks.flat.new_empty(shape) for shape in shapes]
         # Going back, a layer's output has been used up when the delta of the layer before it is
@@ -244,15 +302,14 @@ class _WorkSpace:
         self.no_masks = [None] * len(widths)
         self.products = [
             layer_products(blocks.n_networks, n_rows, fan_in, fan_out)
-            for fan_in, fan_out in pairwise(blocks.layer_sizes)
+            for fan_in, fan_out in pairwise(sizes)
         ]
         # Sums over rows: for one network a product with ones takes half as long as a sum; for
         # many small networks the sum is faster.
         self.ones = blocks.flat.new_ones(1, 1, n_rows) if blocks.n_networks == 1 else None
 
 
-def _parameters(blocks: list[Tensor], gradients: list[Tensor]) -> torch.nn.ParameterList:
-    parameters = [torch.nn.Parameter(block, requires_grad=False) for block in blocks]
-    for parameter, gradient in zip(parameters, gradients, strict=True):
-        parameter.grad = gradient
-    return torch.nn.ParameterList(parameters)
+def derived_by_hand(architecture: Architecture) -> bool:
+    """Whether a network's gradients are derived by hand."""
+    activations = [ACTIVATIONS[name] for name in architecture.activations]
+    return architecture.normalization is None and all(a.backward for a in activations)

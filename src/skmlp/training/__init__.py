@@ -19,6 +19,7 @@ import torch
 from .._device import usual_torch
 from .._processor import flushed_denormals, one_blas_thread, one_thread
 from .._task import FULL_BATCH_OPTIMIZERS, Observed, TrainingResult, TrainingTask
+from ..network.mlp import derived_by_hand
 from .executors import is_for_loops
 from .flops import stack_flops
 from .full_batch import train_full_batch
@@ -214,8 +215,10 @@ def _train_at_once(tasks: list[TrainingTask], run: Run) -> Outcomes:
     with one_thread(run.one_thread or little), usual_torch(tasks[0].device):
         if tasks[0].callback_view is not None:
             return run.note(_train_observed(tasks[0]))
-        # Inference mode halves the overhead of a small operation, against no_grad.
-        with torch.inference_mode():
+        # Inference mode halves the overhead of a small operation, against no_grad; autograd's
+        # tensors cannot be made in it.
+        by_hand = derived_by_hand(tasks[0].architecture)
+        with torch.inference_mode(by_hand), torch.no_grad():
             if tasks[0].optimizer.family in FULL_BATCH_OPTIMIZERS:
                 return [run.note([train_full_batch(task)])[0] for task in tasks]
             with flushed_denormals():
@@ -242,7 +245,7 @@ def _train_observed(task: TrainingTask) -> Outcomes:
 
     engine = TrainingEngine(task)
     # Callbacks get ordinary tensors: those of inference mode cannot be used outside it.
-    with torch.no_grad():
+    with torch.inference_mode(False), torch.no_grad():
         outcomes = _complete(engine.run())
     for outcome in outcomes:
         if isinstance(outcome, TrainingResult):

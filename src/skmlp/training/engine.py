@@ -25,7 +25,7 @@ from skorch.utils import freeze_parameter
 from torch import Tensor
 
 from .._task import Observed, TrainingTask
-from ..network.forward import dense_tensor
+from ..network.tensors import dense_tensor
 from .stack import Stack
 from .validation import Validated
 

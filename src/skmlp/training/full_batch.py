@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from .._task import TrainingResult, TrainingTask
-from ..network.forward import dense_tensor
+from ..network.architecture import NetworkArrays
+from ..network.tensors import dense_tensor
 from .progress import DivergenceError, Progress, check_finite
 from .stack import build_module, finished, random_streams, starting_weights
 from .validation import Validation
@@ -76,8 +77,7 @@ class FullBatchProblem:
             )
         self._set(found.x)
         self._close(found)
-        coefs, intercepts = self._final_weights()
-        return finished(self.progress, coefs, intercepts, None)
+        return finished(self.progress, self._final_arrays(), None)
 
     def value_and_gradient(self, x: np.ndarray) -> tuple[float, np.ndarray]:
         """Mean loss with penalty, and its gradient, at the vector x."""
@@ -167,11 +167,13 @@ class FullBatchProblem:
         if self.progress.stopping_reason is None:
             self.progress.stopping_reason = _reason(found, self.task)
 
-    def _final_weights(self):
-        coefs, intercepts = self.progress.best_weights or self.module.blocks.network(0)
-        return [a.astype(self.task.dtype) for a in coefs], [
-            a.astype(self.task.dtype) for a in intercepts
-        ]
+    def _final_arrays(self) -> NetworkArrays:
+        found, dtype = self.progress.best_weights or self.module.blocks.network(0), self.task.dtype
+        return NetworkArrays(
+            [a.astype(dtype) for a in found.coefs],
+            [a.astype(dtype) for a in found.intercepts],
+            {name: a.astype(dtype) for name, a in found.others.items()},
+        )
 
 
 def without_plateau(task: TrainingTask) -> TrainingTask:

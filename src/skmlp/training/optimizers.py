@@ -22,8 +22,8 @@ import torch
 from torch import Tensor
 
 from .._task import OptimizerSettings, needs_closure
-from ..network.forward import dense_tensor
 from ..network.mlp import Blocks, per_network
+from ..network.tensors import dense_tensor
 
 
 class FusedAdam(torch.optim.Adam):
@@ -371,7 +371,7 @@ class StackOptimizer:
         if self._grouped_by_rate:
             return self._groups_in_place(arguments)
         arguments = [{**each, "lr": 1.0} for each in arguments]
-        self.directions = Blocks(self.blocks.n_networks, self.blocks.layer_sizes, self.blocks.flat)
+        self.directions = Blocks(self.blocks.n_networks, self.blocks.slots, self.blocks.flat)
         self._set_rate_tensor()
         return self._groups_of(self.directions.all, self.gradients.all, arguments)
 

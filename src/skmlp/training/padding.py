@@ -9,13 +9,14 @@ together with masks; HFTA, MLSys 2021, fuses equal ones.)
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 
 from .._task import FULL_BATCH_OPTIMIZERS, TrainingResult, TrainingTask
+from ..network.architecture import Architecture, NetworkArrays
+from ..network.layers import layers_of, slots_of
 from .flops import flops_per_step
 from .stack import Outcome, random_streams, starting_weights
 
@@ -23,10 +24,7 @@ from .stack import Outcome, random_streams, starting_weights
 # (70 µs at 40 million a ms and core: benchmarks/padding.py).
 _FLOPS_PER_STACK = 3e6
 
-# f(0) = 0; logistic and softplus units would still feed the next layer.
-_ZERO_AT_ZERO = {
-    "identity", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "mish"
-}  # fmt: skip
+Reshape = Callable[[np.ndarray, tuple[int, ...]], np.ndarray]
 
 
 def padded(tasks: Sequence[TrainingTask]) -> list[TrainingTask]:
@@ -52,11 +50,7 @@ def padded(tasks: Sequence[TrainingTask]) -> list[TrainingTask]:
 def cut(outcome: Outcome, task: TrainingTask) -> Outcome:
     """The result of a task that was trained with more units, without them."""
     if isinstance(outcome, TrainingResult):
-        shapes = list(pairwise(task.layer_sizes))
-        for i, (fan_in, fan_out) in enumerate(shapes):
-            if outcome.coefs[i].shape != (fan_in, fan_out):
-                outcome.coefs[i] = outcome.coefs[i][:fan_in, :fan_out].copy()
-                outcome.intercepts[i] = outcome.intercepts[i][:fan_out].copy()
+        outcome.arrays = _reshaped(outcome.arrays, task.architecture, _cut_to)
     return outcome
 
 
@@ -64,7 +58,7 @@ def may_pad(task: TrainingTask) -> bool:
     """Whether units that do nothing leave the network what it is."""
     family = task.optimizer.family
     return (
-        set(task.activations) <= _ZERO_AT_ZERO
+        all(layer.may_pad for layer in layers_of(task.architecture))
         and not any(task.dropout)  # masks are drawn for each unit
         and isinstance(family, str)
         and family not in FULL_BATCH_OPTIMIZERS
@@ -79,8 +73,9 @@ def _stacks_of_one_depth(tasks: Sequence[TrainingTask]) -> list[list[list[int]]]
     found: dict[tuple, dict[tuple, list[int]]] = defaultdict(lambda: defaultdict(list))
     for i, task in enumerate(tasks):
         if may_pad(task):
-            sizes, *others = task.stack_key
-            found[sizes[0], sizes[-1], len(sizes), *others][sizes].append(i)
+            architecture, *others = task.stack_key
+            sizes, *layers = architecture
+            found[sizes[0], sizes[-1], len(sizes), *layers, *others][sizes].append(i)
     return [list(stacks.values()) for stacks in found.values() if len(stacks) > 1]
 
 
@@ -117,13 +112,25 @@ def _pad_or_leave(task: TrainingTask, sizes: tuple[int, ...]) -> TrainingTask:
 
 
 def _pad(task: TrainingTask, sizes: tuple[int, ...]) -> TrainingTask:
-    weights, biases = starting_weights(task, random_streams(task)[0])
-    shapes = list(pairwise(sizes))
-    initial = (
-        [_zero_padded(w, shape) for w, shape in zip(weights, shapes, strict=True)],
-        [_zero_padded(b, (fan_out,)) for b, (_, fan_out) in zip(biases, shapes, strict=True)],
+    larger = replace(task, layer_sizes=sizes)
+    arrays = starting_weights(task, random_streams(task)[0])
+    return replace(larger, initial=_reshaped(arrays, larger.architecture, _zero_padded))
+
+
+def _reshaped(arrays: NetworkArrays, architecture: Architecture, reshape: Reshape) -> NetworkArrays:
+    """A network's arrays, each in the shape that it has in another architecture."""
+    shapes = {slot.name: slot.shape for slot in slots_of(layers_of(architecture))}
+    return NetworkArrays(
+        [reshape(w, shapes[f"weights.{i}"]) for i, w in enumerate(arrays.coefs)],
+        [reshape(b, shapes[f"biases.{i}"]) for i, b in enumerate(arrays.intercepts)],
+        {name: reshape(values, shapes[name]) for name, values in arrays.others.items()},
     )
-    return replace(task, layer_sizes=sizes, initial_weights=initial)
+
+
+def _cut_to(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    if values.shape == shape:
+        return values
+    return values[tuple(slice(size) for size in shape)].copy()
 
 
 def _zero_padded(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from .._task import Checkpoint, RandomStates, TrainingResult, TrainingTask
+from ..network.architecture import NetworkArrays
 from ..network.initialization import Layer, initial_layer
 from ..network.mlp import StackedMLP
 from .batches import Chunk, RowOrder, RowStore, chunk_steps
@@ -243,11 +244,10 @@ class Stack:
         self._set_rules()
 
     def _outcome(self, k: int, member: Member) -> Outcome:
-        coefs, intercepts = self.module.blocks.network(k)
         rate = float(self.optimizer.rates[k])
         checkpoint = self._checkpoint(k, member) if member.task.keep_checkpoint else None
         try:
-            result = finished(member.progress, coefs, intercepts, rate, checkpoint)
+            result = finished(member.progress, self.module.blocks.network(k), rate, checkpoint)
             result.seconds = self._shared_time.seconds
             return result
         except DivergenceError as error:
@@ -282,15 +282,7 @@ def build_module(
     tasks: Sequence[TrainingTask], dtype: torch.dtype, device: torch.device
 ) -> StackedMLP:
     """The stacked network of tasks with equal ``stack_key``."""
-    return StackedMLP(
-        len(tasks),
-        tasks[0].layer_sizes,
-        tasks[0].activations,
-        tasks[0].loss,
-        negative_slope=tasks[0].negative_slope,
-        dtype=dtype,
-        device=device,
-    )
+    return StackedMLP(len(tasks), tasks[0].architecture, tasks[0].loss, dtype=dtype, device=device)
 
 
 def random_streams(task: TrainingTask) -> tuple[np.random.Generator, ...]:
@@ -303,10 +295,10 @@ def random_streams(task: TrainingTask) -> tuple[np.random.Generator, ...]:
     return initial, order, dropout
 
 
-def starting_weights(task: TrainingTask, rng: np.random.Generator):
-    """Weights and biases, given or drawn."""
-    if task.initial_weights is not None:
-        return task.initial_weights
+def starting_weights(task: TrainingTask, rng: np.random.Generator) -> NetworkArrays:
+    """Weights and biases, given or drawn, and what else is given."""
+    if task.initial is not None:
+        return task.initial
     sizes, hidden = task.layer_sizes, task.activations
     layers = [
         Layer(fan_in, fan_out, activation, task.negative_slope, nearest)
@@ -319,13 +311,12 @@ def starting_weights(task: TrainingTask, rng: np.random.Generator):
         )
     ]
     drawn = [initial_layer(task.initialization, layer, rng) for layer in layers]
-    return [w for w, _ in drawn], [b for _, b in drawn]
+    return NetworkArrays([w for w, _ in drawn], [b for _, b in drawn], {})
 
 
 def finished(
     progress: Progress,
-    coefs: list[np.ndarray],
-    intercepts: list[np.ndarray],
+    arrays: NetworkArrays,
     rate: float | None,
     checkpoint: Checkpoint | None = None,
 ) -> TrainingResult:
@@ -336,13 +327,13 @@ def finished(
     DivergenceError
         If a weight is infinite or NaN.
     """
-    total = sum(float(np.abs(array).max(initial=0.0)) for array in [*coefs, *intercepts])
+    every = [*arrays.coefs, *arrays.intercepts, *arrays.others.values()]
+    total = sum(float(np.abs(array).max(initial=0.0)) for array in every)
     check_finite(total, progress.n_iter, rate, what="largest weight")
     stopped_early = progress.task.early_stopping
     validated = progress.task.validation is not None
     return TrainingResult(
-        coefs=coefs,
-        intercepts=intercepts,
+        arrays=arrays,
         loss=progress.loss_curve[-1] if progress.loss_curve else float("nan"),
         loss_curve=progress.loss_curve,
         validation_loss_curve=progress.validation_loss_curve if validated else None,

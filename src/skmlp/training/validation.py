@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from .._task import TrainingTask
-from ..network.forward import dense_tensor, device_rows
 from ..network.losses import LOSSES
 from ..network.mlp import StackedMLP
+from ..network.tensors import dense_tensor, device_rows
 from .batches import RowOrder, RowStore
 from .weights import validation_weights
 

@@ -101,6 +101,7 @@ def is_plain(task: TrainingTask) -> bool:
     return (
         task.device == "cpu"
         and task.callback_view is None
+        and task.normalization is None
         and isinstance(task.optimizer.family, str)
         and task.optimizer.family in OPTIMIZER_CODES
         and task.loss in LOSS_CODES

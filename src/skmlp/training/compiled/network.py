@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..._task import Checkpoint, RandomStates, TrainingResult, TrainingTask
+from ...network.architecture import NetworkArrays
 from ..batches import RowOrder
 from ..draws import Levels
 from ..flops import flops_per_step
@@ -39,7 +40,7 @@ class CompiledNetwork:
         initial_rng, order_rng, dropout_rng = random_streams(task)
         sizes, rows = task.layer_sizes, task.train
         self.parameters = Parameters(sizes, task.dtype)
-        self.parameters.set(*starting_weights(task, initial_rng))
+        self.parameters.set(*starting_weights(task, initial_rng)[:2])
         self.order = RowOrder(len(rows), task.batch_size, task.shuffle, order_rng)
         self.levels = Levels(task.dropout, sizes[1:-1], task.batch_size, dropout_rng)
         self.progress = Progress(task, **task.history)
@@ -88,9 +89,9 @@ class CompiledNetwork:
         best = self.progress.best_weights
         if best is not None:
             self.parameters.flat[:] = best
-        coefs, intercepts = self.parameters.copies(self.parameters.flat)
+        arrays = NetworkArrays(*self.parameters.copies(self.parameters.flat), {})
         checkpoint = self._checkpoint() if self.task.keep_checkpoint else None
-        return finished(self.progress, coefs, intercepts, self.rate, checkpoint)
+        return finished(self.progress, arrays, self.rate, checkpoint)
 
     def _some_steps(self) -> float:
         n_steps = min(self.order.steps_left, self._most_steps)
