@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 
 from ..._task import Checkpoint, RandomStates, TrainingResult, TrainingTask
 from ..batches import RowOrder
@@ -13,7 +14,7 @@ from ..flops import flops_per_step
 from ..progress import Progress, check_finite
 from ..stack import Outcome, finished, random_streams, starting_weights
 from ..weights import check_penalty
-from .arrays import Parameters, Workspace, fixed, layer_table, set_levels
+from .arrays import Parameters, Workspace, fixed, layer_table, rows_of, set_levels
 from .blas import gemm_address
 from .checkpoints import read_state, state_of
 from .codes import LOSS_CODES, OPTIMIZER_CODES, RATE
@@ -44,10 +45,16 @@ class CompiledNetwork:
         self.levels = Levels(task.dropout, sizes[1:-1], task.batch_size, dropout_rng)
         self.progress = Progress(task, **task.history)
         self.validation = None if task.validation is None else Validation(task)
-        self.X, self.targets = fixed(rows.X, task.dtype), fixed(rows.targets, task.dtype)
+        self.rows, self.targets = rows_of(rows.X, task.dtype), fixed(rows.targets, task.dtype)
         self.weights = fixed(np.empty(0) if rows.weights is None else rows.weights, "float64")
-        self.table = layer_table(sizes, task.activations, task.batch_size, self.levels.thresholds)
-        self.space = Workspace(sizes, task.batch_size, task.dtype)
+        self.table = layer_table(
+            sizes,
+            task.activations,
+            task.batch_size,
+            self.levels.thresholds,
+            sparse=issparse(rows.X),
+        )
+        self.space = Workspace(self.table, task.batch_size, task.dtype)
         self.gradient = np.empty_like(self.parameters.flat)
         self.state = np.zeros((2, self.gradient.size), task.dtype)
         self.numbers = numbers_of(task)
@@ -101,7 +108,7 @@ class CompiledNetwork:
         loss = take_steps(
             task.dtype,
             gemm_address(task.dtype),
-            self.X,
+            self.rows,
             self.targets,
             self.weights,
             fixed(order.rows, "int64"),
