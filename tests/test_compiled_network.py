@@ -67,6 +67,34 @@ def test_losses_and_scores(loss, weights):
     both_ways(validated(small(loss, weights=weights), weights))
 
 
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.4, 1.0])
+@pytest.mark.parametrize("weights", [False, True])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_lbfgs(loss, weights, l1_ratio):
+    """Few iterations: rounding in a line search grows with each one."""
+    task = validated(small(loss, optimizer="lbfgs", weights=weights, alpha=0.2, l1_ratio=l1_ratio))
+    rows, dense = sparse(task)
+    both_ways(dense)
+    assert_same(both_ways(rows), both_ways(dense))
+
+
+def test_lbfgs_in_float32_has_the_arithmetic_of_float64():
+    task = validated(small(optimizer="lbfgs", max_iter=10))
+    X = task.train.X.astype(np.float32)
+    task = replace(task, train=replace(task.train, X=X))
+    narrow, wide = (both_ways(replace(task, dtype=dtype)) for dtype in ("float32", "float64"))
+    assert narrow.coefs[0].dtype == np.float32
+    np.testing.assert_array_equal(narrow.coefs[0], wide.coefs[0].astype(np.float32))
+    assert narrow.loss_curve == wide.loss_curve
+
+
+def test_lbfgs_stops_early_with_the_best_weights():
+    task = validated(small(optimizer="lbfgs", max_iter=100, early_stopping=True))
+    found = both_ways(replace(task, n_iter_no_change=3), rtol=1e-6)
+    assert found.stopping_reason == "early_stopping"
+    assert found.best_validation_score == max(found.validation_scores)
+
+
 @pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize("learning_rate", SCHEDULES)
 def test_optimizers_and_schedules(name, learning_rate):
@@ -327,7 +355,7 @@ def test_what_is_plain():
         sparse = replace(task.train, X=form(task.train.X))
         assert is_plain(replace(task, train=sparse)) == known
         assert is_plain(replace(task, validation=sparse)) == known
-    assert not is_plain(small(optimizer="lbfgs"))
+    assert is_plain(small(optimizer="lbfgs"))
 
 
 def test_the_penalty_of_tiny_weights_is_an_error_where_float32_cannot_hold_it():

@@ -217,7 +217,7 @@ def _train_at_once(tasks: list[TrainingTask], run: Run) -> Outcomes:
         # Inference mode halves the overhead of a small operation, against no_grad.
         with torch.inference_mode():
             if tasks[0].optimizer.family in FULL_BATCH_OPTIMIZERS:
-                return [run.note([train_full_batch(task)])[0] for task in tasks]
+                return [run.note([train_full_batch(task, run)])[0] for task in tasks]
             with flushed_denormals():
                 return _train_unobserved(tasks, run)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from scipy.sparse import issparse
 
@@ -12,7 +10,7 @@ from ..batches import RowOrder
 from ..draws import Levels
 from ..flops import flops_per_step
 from ..progress import Progress, check_finite
-from ..stack import Outcome, finished, random_streams, starting_weights
+from ..stack import finished, random_streams, starting_weights
 from ..weights import check_penalty
 from .arrays import Parameters, Workspace, fixed, layer_table, rows_of, set_levels
 from .blas import gemm_address
@@ -76,7 +74,7 @@ class CompiledNetwork:
         self._check_penalty()
         loss = 0.0
         while self.order.steps_left:
-            loss += self._some_steps()
+            loss += self.take_steps(self._most_steps)
         progress, loss = self.progress, loss / self.order.n_rows
         check_finite(loss, progress.n_iter + 1, self.rate)
         if self.validation is not None:
@@ -99,8 +97,9 @@ class CompiledNetwork:
         checkpoint = self._checkpoint() if self.task.keep_checkpoint else None
         return finished(self.progress, coefs, intercepts, self.rate, checkpoint)
 
-    def _some_steps(self) -> float:
-        n_steps = min(self.order.steps_left, self._most_steps)
+    def take_steps(self, most: int) -> float:
+        """Take the epoch's next steps; return the sum of batch rows times the batch's loss."""
+        n_steps = min(self.order.steps_left, most)
         if self.levels.active:
             n_steps = min(n_steps, self.levels.steps_left)
             set_levels(self.table, self.levels.begins())
@@ -178,16 +177,3 @@ class CompiledNetwork:
         if task.learning_rate_init == checkpoint.learning_rate_init:
             self._set_rate(checkpoint.learning_rate, rescale=False)
         self.levels.go_to(checkpoint.random.dropout_steps)
-
-
-def train_network(task: TrainingTask, run: Any) -> Outcome:
-    """Train one plain network, unless ``run.stop`` is set meanwhile; what fails is its own."""
-    try:
-        network = CompiledNetwork(task)
-        while network.progress.stopping_reason is None and not run.stop.is_set():
-            network.run_epoch()
-            if run.bar is not None:
-                run.bar.note(network.progress)
-        return network.result()
-    except Exception as error:
-        return error

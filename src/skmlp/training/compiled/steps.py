@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from .codes import L1, L2, SLOPE, UNITS_AT, WIDTH
+from .codes import L1, L2, NO_STEP, SLOPE, UNITS_AT, WIDTH
 from .compiling import Loop
 from .layers import backward, copy, forward
 from .losses import batch_loss
@@ -74,8 +74,9 @@ def take_steps(
         if numbers[L1] or numbers[L2]:
             l1, l2 = numbers[L1] / weight, numbers[L2] / weight
             penalty = penalize(flat, gradient, n_weights, l1, l2)
-        clip(gradient, numbers)
-        update(optimizer, flat, gradient, state, n_weights, numbers)
+        if optimizer != NO_STEP:
+            clip(gradient, numbers)
+            update(optimizer, flat, gradient, state, n_weights, numbers)
         total += B * (loss / weight + penalty)
     return total
 
