@@ -98,7 +98,9 @@ def fixed(array: np.ndarray, dtype: str) -> np.ndarray:
 
     Code is compiled anew for arrays that can be written to.
     """
-    view = np.require(array, dtype, ["C", "A"]).view(np.ndarray)
+    if array.dtype != dtype or not (array.flags.c_contiguous and array.flags.aligned):
+        array = np.require(array, dtype, ["C", "A"])
+    view = array.view(np.ndarray)
     view.flags.writeable = False
     return view
 
