@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
+import scipy.sparse
 from helpers import TARGETS, assert_same, make_task, random_rows
 
-from skmlp import config
+from skmlp import MLPClassifier, config
 from skmlp._task import TrainingResult
 from skmlp.network.activations import ACTIVATIONS
 from skmlp.network.losses import LOSSES
@@ -63,6 +65,34 @@ def test_activations(activation, dropout):
 @pytest.mark.parametrize("loss", LOSSES)
 def test_losses_and_scores(loss, weights):
     both_ways(validated(small(loss, weights=weights), weights))
+
+
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.4, 1.0])
+@pytest.mark.parametrize("weights", [False, True])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_lbfgs(loss, weights, l1_ratio):
+    """Few iterations: rounding in a line search grows with each one."""
+    task = validated(small(loss, optimizer="lbfgs", weights=weights, alpha=0.2, l1_ratio=l1_ratio))
+    rows, dense = sparse(task)
+    both_ways(dense)
+    assert_same(both_ways(rows), both_ways(dense))
+
+
+def test_lbfgs_in_float32_has_the_arithmetic_of_float64():
+    task = validated(small(optimizer="lbfgs", max_iter=10))
+    X = task.train.X.astype(np.float32)
+    task = replace(task, train=replace(task.train, X=X))
+    narrow, wide = (both_ways(replace(task, dtype=dtype)) for dtype in ("float32", "float64"))
+    assert narrow.coefs[0].dtype == np.float32
+    np.testing.assert_array_equal(narrow.coefs[0], wide.coefs[0].astype(np.float32))
+    assert narrow.loss_curve == wide.loss_curve
+
+
+def test_lbfgs_stops_early_with_the_best_weights():
+    task = validated(small(optimizer="lbfgs", max_iter=100, early_stopping=True))
+    found = both_ways(replace(task, n_iter_no_change=3), rtol=1e-6)
+    assert found.stopping_reason == "early_stopping"
+    assert found.best_validation_score == max(found.validation_scores)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
@@ -239,17 +269,93 @@ def test_read_only_and_strided_rows_are_taken_as_they_are():
     np.testing.assert_array_equal(found.coefs[0], expected.coefs[0])
 
 
-def test_what_is_plain():
-    import scipy.sparse
+def sparse(task, form=scipy.sparse.csr_array, wide=0):
+    """The task with three quarters of its entries zero, as sparse rows and as dense ones."""
 
+    def both(rows, seed):
+        kept = np.random.default_rng(seed).random(rows.X.shape) < 0.25
+        dense = np.pad(rows.X * kept, ((0, 0), (0, wide)))
+        return replace(rows, X=form(dense)), replace(rows, X=dense)
+
+    train, validation = both(task.train, 1), both(task.validation, 2)
+    sizes = (task.layer_sizes[0] + wide, *task.layer_sizes[1:])
+    pairs = zip(train, validation, strict=True)
+    return [replace(task, train=t, validation=v, layer_sizes=sizes) for t, v in pairs]
+
+
+@pytest.mark.parametrize("weights", [False, True])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_sparse_rows_train_as_dense_ones_do(loss, weights):
+    task = validated(small(loss, weights=weights, dropout=0.2, alpha=0.1), weights)
+    rows, dense = sparse(replace(task, early_stopping=True, max_iter=6), wide=20)
+    found = both_ways(rows)
+    with config(executor="compiled"):
+        assert_same(found, train([dense])[0])
+
+
+def test_partial_fit_goes_on_with_sparse_rows():
+    (task, dense), models = sparse(validated(small())), []
+    y = task.train.targets.argmax(1)
+    for rows in (task, dense):
+        models.append(MLPClassifier((4,), dropout=0.2, random_state=0))
+        with config(executor="compiled"):
+            for _ in range(3):
+                models[-1].partial_fit(rows.train.X, y, classes=range(3))
+    for ours, theirs in zip(models[0].coefs_, models[1].coefs_, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("hidden", [(), (1,), (60,)])
+def test_sparse_rows_for_one_layer_and_for_wide_ones(hidden):
+    both_ways(sparse(validated(small(hidden=hidden, batch_size=7)), wide=50)[0])
+
+
+def test_sparse_rows_in_float32():
+    task = validated(small(dtype="float32"))
+    rows, dense = sparse(task, lambda X: scipy.sparse.csr_matrix(X.astype(np.float32)))
+    with config(executor="compiled"):
+        found, expected = train([rows, dense])
+    np.testing.assert_allclose(found.coefs[0], expected.coefs[0], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(found.validation_scores, expected.validation_scores, rtol=1e-4)
+
+
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+def test_sparse_rows_in_any_form_are_taken_as_they_are(index):
+    """Duplicates are summed, columns need no order; the user's matrix stays as it was."""
+    (tidy, _), rng = sparse(validated(small())), np.random.default_rng(0)
+    X, untidy = tidy.train.X, scipy.sparse.csr_array(tidy.train.X.shape)
+    pieces = [np.repeat(rng.permutation(np.arange(*ends)), 2) for ends in pairwise(X.indptr)]
+    order = np.concatenate(pieces).astype(int)
+    untidy.data, untidy.indices = X.data[order] / 2, X.indices[order].astype(index)
+    untidy.indptr = (2 * X.indptr).astype(index)
+    before = [array.copy() for array in (untidy.data, untidy.indices, untidy.indptr)]
+    with config(executor="compiled"):
+        found, expected = train([replace(tidy, train=replace(tidy.train, X=untidy)), tidy])
+    assert_same(found, expected)
+    for array, was in zip((untidy.data, untidy.indices, untidy.indptr), before, strict=True):
+        assert array.dtype == was.dtype
+        np.testing.assert_array_equal(array, was)
+
+
+def test_sparse_rows_whose_columns_do_not_exist_are_an_error():
+    (task, _) = sparse(validated(small()))
+    task.train.X.indices[3] = 99
+    with config(executor="compiled"):
+        (found,) = train([task])
+    assert isinstance(found, ValueError)
+    assert "must be < 5" in str(found)
+
+
+def test_what_is_plain():
     task = small()
     assert is_plain(task)
     assert is_plain(validated(task))
     assert not is_plain(replace(task, device="cuda"))
-    sparse = replace(task.train, X=scipy.sparse.csr_matrix(task.train.X))
-    assert not is_plain(replace(task, train=sparse))
-    assert not is_plain(replace(task, validation=sparse))
-    assert not is_plain(small(optimizer="lbfgs"))
+    for form, known in ((scipy.sparse.csr_matrix, True), (scipy.sparse.csc_matrix, False)):
+        sparse = replace(task.train, X=form(task.train.X))
+        assert is_plain(replace(task, train=sparse)) == known
+        assert is_plain(replace(task, validation=sparse)) == known
+    assert is_plain(small(optimizer="lbfgs"))
 
 
 def test_the_penalty_of_tiny_weights_is_an_error_where_float32_cannot_hold_it():

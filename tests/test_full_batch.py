@@ -11,25 +11,33 @@ import torch
 from helpers import assert_same, make_task, random_rows
 from sklearn.linear_model import LogisticRegression
 
-from skmlp._task import Rows
 from skmlp.network.architecture import NetworkArrays
 from skmlp.network.losses import LOSSES
-from skmlp.training import full_batch, train
-from skmlp.training.full_batch import FullBatchProblem
+from skmlp.training import Run, full_batch, train
+from skmlp.training.compiled import full_batch as compiled_full_batch
+from skmlp.training.compiled.full_batch import CompiledEvaluator
+from skmlp.training.full_batch import FullBatchProblem, TorchEvaluator
 from skmlp.training.progress import SCHEDULES, DivergenceError
 from skmlp.training.validation import Validation
+
+EVALUATORS = [TorchEvaluator, CompiledEvaluator]
 
 
 def lbfgs(**others):
     return make_task(optimizer="lbfgs", **others)
 
 
+def problem_of(evaluator=TorchEvaluator, **others):
+    return FullBatchProblem(evaluator(lbfgs(**others)))
+
+
+@pytest.mark.parametrize("evaluator", EVALUATORS)
 @pytest.mark.parametrize("l1_ratio", [0.0, 0.4])
 @pytest.mark.parametrize("loss", LOSSES)
-def test_gradient_passes_central_differences(loss, l1_ratio):
+def test_gradient_passes_central_differences(loss, l1_ratio, evaluator):
     rows = random_rows(loss)
     rows.weights = np.random.default_rng(0).uniform(0.5, 2, len(rows))
-    problem = FullBatchProblem(lbfgs(rows=rows, loss=loss, alpha=0.3, l1_ratio=l1_ratio))
+    problem = problem_of(evaluator, rows=rows, loss=loss, alpha=0.3, l1_ratio=l1_ratio)
     x = problem._start() + np.random.default_rng(1).uniform(0.1, 0.2, len(problem._start()))
     _, gradient = problem.value_and_gradient(x)
     for i in np.random.default_rng(2).choice(len(x), 30, replace=False):
@@ -41,13 +49,19 @@ def test_gradient_passes_central_differences(loss, l1_ratio):
         assert gradient[i] == pytest.approx((ends[0] - ends[1]) / 2e-5, rel=1e-6, abs=1e-8)
 
 
-def test_rows_in_parts_give_the_same_loss(monkeypatch):
-    whole = FullBatchProblem(lbfgs())
+@pytest.mark.parametrize("evaluator", EVALUATORS)
+def test_rows_in_parts_give_the_same_loss(monkeypatch, evaluator):
+    rows = random_rows()
+    rows.weights = np.random.default_rng(0).uniform(0.5, 2, len(rows))
+    filled = {"rows": rows, "hidden": (4,)}
+    whole = problem_of(evaluator, **filled)
     monkeypatch.setattr(full_batch, "_ROWS_AT_ONCE", 7)
-    parts = FullBatchProblem(lbfgs())
-    sparse = FullBatchProblem(
-        lbfgs(rows=Rows(scipy.sparse.csr_matrix(random_rows().X), random_rows().targets))
+    monkeypatch.setattr(compiled_full_batch, "_NUMBERS_AT_ONCE", 35)
+    parts = problem_of(evaluator, **filled)
+    sparse = problem_of(
+        evaluator, **(filled | {"rows": replace(rows, X=scipy.sparse.csr_matrix(rows.X))})
     )
+    assert len(parts.evaluator.parts) == 6 > len(whole.evaluator.parts)
     expected, gradient = whole.value_and_gradient(whole._start())
     for problem in (parts, sparse):
         value, other = problem.value_and_gradient(whole._start())
@@ -59,10 +73,10 @@ def test_rows_in_parts_give_the_same_loss(monkeypatch):
 def test_the_loss_is_a_mean_over_weights_and_so_is_the_penalty(l1_ratio):
     rows = random_rows()
     rows.weights = np.random.default_rng(0).uniform(0.5, 2, len(rows))
-    penalized = lbfgs(rows=rows, hidden=(), alpha=3.0, l1_ratio=l1_ratio)
-    problem, plain = FullBatchProblem(penalized), FullBatchProblem(lbfgs(rows=rows, hidden=()))
+    problem = problem_of(rows=rows, hidden=(), alpha=3.0, l1_ratio=l1_ratio)
+    plain = problem_of(rows=rows, hidden=())
     value, _ = problem.value_and_gradient(problem._start())
-    (coef,), *_ = problem.module.blocks.network(0)
+    (coef,), *_ = problem.evaluator.network()
     logits = rows.X @ coef
     losses = np.log(np.exp(logits).sum(1)) - (logits * rows.targets).sum(1)
     mean = np.average(losses, weights=rows.weights)
@@ -72,10 +86,10 @@ def test_the_loss_is_a_mean_over_weights_and_so_is_the_penalty(l1_ratio):
 
 
 def test_with_l1_the_start_has_the_positive_and_the_negative_parts():
-    problem = FullBatchProblem(lbfgs(alpha=1.0, l1_ratio=0.5))
+    problem = problem_of(alpha=1.0, l1_ratio=0.5)
     n = problem.n_weights
     up, down, biases = np.split(problem._start(), [n, 2 * n])
-    flat = problem.module.blocks.flat.numpy()
+    flat = problem.evaluator.vector()
     np.testing.assert_array_equal(up - down, flat[:n])
     np.testing.assert_array_equal(np.minimum(up, down), np.zeros(n))
     np.testing.assert_array_equal(biases, flat[n:])
@@ -156,7 +170,7 @@ def test_an_earlier_history_goes_on():
     assert (len(result.loss_curve), result.t) == (5, 80 + 3 * 40)
 
 
-def test_its_seconds_are_those_of_the_clock(monkeypatch):
+def test_its_seconds_are_those_of_the_clock(monkeypatch, by_torch):
     monkeypatch.setattr(full_batch, "perf_counter", iter([100.0, 103.5]).__next__)
     assert train([lbfgs(max_iter=1)])[0].seconds == 3.5
 
@@ -202,11 +216,11 @@ def test_early_stopping_returns_the_best_weights():
 def test_an_iteration_is_validated_where_it_ended():
     validation = random_rows(n=30, seed=9)
     task = lbfgs(validation=validation, early_stopping=True, max_iter=2)
-    problem = FullBatchProblem(task)
+    problem = FullBatchProblem(TorchEvaluator(task))
     x = np.random.default_rng(0).normal(size=len(problem._start()))
     problem._end_iteration(SimpleNamespace(x=x, fun=1.5))
-    expected = Validation(task, torch.float64, torch.device("cpu"))(problem.module)
-    np.testing.assert_array_equal(problem.module.blocks.flat.numpy(), x)
+    expected = Validation(task, torch.float64, torch.device("cpu"))(problem.evaluator.module)
+    np.testing.assert_array_equal(problem.evaluator.vector(), x)
     assert problem.progress.validation_loss_curve == [expected.loss]
     assert problem.progress.loss_curve == [1.5]
     with pytest.raises(StopIteration):
@@ -214,7 +228,7 @@ def test_an_iteration_is_validated_where_it_ended():
 
 
 def test_an_iteration_that_diverges_is_told():
-    problem = FullBatchProblem(lbfgs())
+    problem = problem_of()
     with pytest.raises(DivergenceError, match="the loss became inf in iteration 1"):
         problem._end_iteration(SimpleNamespace(x=problem._start(), fun=np.inf))
 
@@ -238,8 +252,7 @@ def test_l1_makes_exact_zeros():
     (result,) = train([task])
     assert (result.coefs[0] == 0).mean() > 0.5
     # its loss has the penalty of its weights
-    plain = FullBatchProblem(replace(task, alpha=0.0))
-    plain.module.blocks.set_network(0, result.coefs, result.intercepts)
+    plain = problem_of(hidden=(8,), initial=result.arrays)
     loss, _ = plain.value_and_gradient(plain._start())
     penalty = 5.0 / 40 * sum(np.abs(w).sum() for w in result.coefs)
     assert result.loss == pytest.approx(loss + penalty, rel=1e-9)
@@ -263,3 +276,13 @@ def test_weights_whose_squares_overflow_are_an_error_without_a_warning(l1_ratio)
 def test_float32_weights_come_back_as_float32():
     (result,) = train([lbfgs(dtype="float32")])
     assert {a.dtype.name for a in [*result.coefs, *result.intercepts]} == {"float32"}
+
+
+def test_an_interrupt_is_heard_at_the_next_evaluation():
+    for evaluator in EVALUATORS:
+        run = Run()
+        problem = FullBatchProblem(evaluator(lbfgs()), run)
+        problem.value_and_gradient(problem._start())
+        run.stop.set()
+        with pytest.raises(InterruptedError):
+            problem.minimize()

@@ -13,7 +13,7 @@ import scipy.sparse
 from helpers import TARGETS, assert_same, every_array
 
 from skmlp import config
-from skmlp._task import OptimizerSettings, Rows, TrainingTask
+from skmlp._task import FULL_BATCH_OPTIMIZERS, OptimizerSettings, Rows, TrainingTask
 from skmlp.network.activations import ACTIVATIONS
 from skmlp.network.initialization import INITIALIZATIONS
 from skmlp.training import train
@@ -44,9 +44,10 @@ def drawn_task(seed: int) -> TrainingTask:
     loss, dtype = str(choose(list(SCORES))), str(choose(["float64", "float32"], p=[0.8, 0.2]))
     hidden = tuple(int(width) for width in rng.integers(1, 12, rng.integers(0, 4)))
     n, d, batch_size = int(rng.integers(7, 50)), int(rng.integers(1, 8)), int(rng.integers(1, 30))
-    form = {"weighted": rng.uniform() < 0.4, "sparse": rng.uniform() < 0.0}
+    form = {"weighted": rng.uniform() < 0.4, "sparse": rng.uniform() < 0.15}
     validated = rng.uniform() < 0.4
-    family = str(choose(list(OPTIMIZERS)))
+    family = str(choose([*OPTIMIZERS, *FULL_BATCH_OPTIMIZERS]))
+    in_batches = family not in FULL_BATCH_OPTIMIZERS
     return TrainingTask(
         train=drawn_rows(rng, loss, n, d, dtype, **form),
         validation=drawn_rows(rng, loss, 11, d, dtype, **form) if validated else None,
@@ -54,7 +55,7 @@ def drawn_task(seed: int) -> TrainingTask:
         layer_sizes=(d, *hidden, 3),
         activations=tuple(str(choose(list(ACTIVATIONS))) for _ in hidden),
         negative_slope=float(rng.uniform(0, 0.5)),
-        dropout=tuple(float(p) for p in choose([0.0, 0.0, 0.3, 0.6], len(hidden))),
+        dropout=tuple(float(p) for p in choose([0.0, 0.0, 0.3, 0.6], len(hidden)) * in_batches),
         loss=loss,
         score=SCORES[loss],
         optimizer=OptimizerSettings(
@@ -70,7 +71,7 @@ def drawn_task(seed: int) -> TrainingTask:
         dtype=dtype,
         alpha=float(choose([0.0, 1e-4, 0.1])),
         l1_ratio=float(choose([0.0, 0.5, 1.0])),
-        weight_decay=float(choose([0.0, 0.01])),
+        weight_decay=float(choose([0.0, 0.01])) * in_batches,
         max_grad_norm=choose([None, 0.5]),
         max_grad_value=choose([None, 0.05]),
         learning_rate_init=float(choose([1.0 if family == "adadelta" else 1e-3, 1e-2])),
@@ -80,7 +81,7 @@ def drawn_task(seed: int) -> TrainingTask:
         max_iter=5,
         tol=float(choose([0.0, 0.5])),
         n_iter_no_change=int(rng.integers(1, 6)),
-        keep_checkpoint=bool(rng.uniform() < 0.3),
+        keep_checkpoint=bool(in_batches and rng.uniform() < 0.3),
     )
 
 

@@ -220,7 +220,7 @@ def _train_at_once(tasks: list[TrainingTask], run: Run) -> Outcomes:
         by_hand = derived_by_hand(tasks[0].architecture)
         with torch.inference_mode(by_hand), torch.no_grad():
             if tasks[0].optimizer.family in FULL_BATCH_OPTIMIZERS:
-                return [run.note([train_full_batch(task)])[0] for task in tasks]
+                return [run.note([train_full_batch(task, run)])[0] for task in tasks]
             with flushed_denormals():
                 return _train_unobserved(tasks, run)
 

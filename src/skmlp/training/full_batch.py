@@ -1,9 +1,14 @@
-"""Full-batch training: scipy's L-BFGS-B over one network's parameters, in float64."""
+"""Full-batch training: scipy's L-BFGS-B over one network's parameters, in float64.
+
+An `Evaluator` gives the loss and its gradient: torch's is here, that of compiled loops with them.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import perf_counter
+from typing import Any, Protocol
 
 import numpy as np
 import scipy.optimize
@@ -11,7 +16,7 @@ import scipy.sparse
 import torch
 from torch import Tensor
 
-from .._task import TrainingResult, TrainingTask
+from .._task import Rows, TrainingResult, TrainingTask
 from ..network.architecture import NetworkArrays
 from ..network.tensors import dense_tensor
 from .progress import DivergenceError, Progress, check_finite
@@ -22,11 +27,49 @@ from .validation import Validation
 _ROWS_AT_ONCE = 8192
 
 
-def train_full_batch(task: TrainingTask) -> TrainingResult | Exception:
+class Evaluator(Protocol):
+    """A network as a function of one float64 vector: all weights, then the rest.
+
+    Attributes
+    ----------
+    task : TrainingTask
+    n_weights : int
+        Of its entries, those that are penalized.
+    parts : sequence
+        What `evaluate` takes: the rows, some at a time.
+    """
+
+    task: TrainingTask
+    n_weights: int
+    parts: Sequence[Any]
+
+    def vector(self) -> np.ndarray:
+        """The vector, which is not to be written to."""
+        ...
+
+    def set_vector(self, vector: np.ndarray) -> None: ...
+
+    def evaluate(self, part: Any) -> tuple[float, np.ndarray]:
+        """What some rows add to the mean loss over all rows, and to its gradient."""
+        ...
+
+    def validate(self) -> tuple[float, float]:
+        """Loss and score on the held-out rows."""
+        ...
+
+    def network(self) -> NetworkArrays:
+        """The network as new arrays."""
+        ...
+
+
+def train_full_batch(
+    task: TrainingTask, run: Any, evaluator: Callable[[TrainingTask], Evaluator] | None = None
+) -> TrainingResult | Exception:
     """Train one network by ``task.optimizer.family``, a full-batch method."""
     start = perf_counter()
     try:
-        result = FullBatchProblem(without_plateau(task)).minimize()
+        chosen = (evaluator or TorchEvaluator)(without_plateau(task))
+        result = FullBatchProblem(chosen, run).minimize()
         result.seconds = perf_counter() - start
         return result
     except DivergenceError as error:
@@ -40,23 +83,14 @@ class FullBatchProblem:
     U, V >= 0, where |W| = U + V is smooth; the bounds make exact zeros.
     """
 
-    def __init__(self, task: TrainingTask):
-        self.task = task
-        # Convergence tests on a float32 loss stop too early, so the arithmetic is float64.
-        self.module = build_module([task], torch.float64, torch.device(task.device))
-        initial_rng, _, _ = random_streams(task)
-        self.module.blocks.set_network(0, *starting_weights(task, initial_rng))
+    def __init__(self, evaluator: Evaluator, run: Any = None):
+        self.evaluator, self.run = evaluator, run
+        self.task = task = evaluator.task
         self.progress = Progress(task, **task.history)
-        self.validation = None
-        if task.validation is not None:
-            self.validation = Validation(task, torch.float64, torch.device(task.device))
-        weights = task.train.weights
-        self.weights = np.ones(len(task.train)) if weights is None else weights
-        self.weight_sum = float(self.weights.sum())
-        self.l1 = task.alpha * task.l1_ratio / self.weight_sum
-        self.l2 = task.alpha * (1.0 - task.l1_ratio) / self.weight_sum
-        self.n_weights = self.module.blocks.flat_weights.numel()
-        self._parts = self._split_rows()
+        weight_sum = row_weights(task.train).sum()
+        self.l1 = float(task.alpha * task.l1_ratio / weight_sum)
+        self.l2 = float(task.alpha * (1.0 - task.l1_ratio) / weight_sum)
+        self.n_weights = evaluator.n_weights
 
     def minimize(self) -> TrainingResult:
         with np.errstate(over="ignore", invalid="ignore"):
@@ -82,18 +116,17 @@ class FullBatchProblem:
     def value_and_gradient(self, x: np.ndarray) -> tuple[float, np.ndarray]:
         """Mean loss with penalty, and its gradient, at the vector x."""
         self._set(x)
-        value, gradient = 0.0, np.zeros(self.module.blocks.flat.numel())
-        for X, targets, scale in self._parts:
-            if not isinstance(X, Tensor):
-                X = self._dense(X)
-            logits = self.module.compute_gradients(X, targets, scale)
-            losses = self.module.loss.per_row(logits, targets)
-            value += float(torch.dot(losses.view(-1), scale.view(-1)))
-            gradient += self.module.gradients.flat.cpu().numpy()
+        value, gradient = 0.0, np.zeros(self.evaluator.vector().size)
+        for part in self.evaluator.parts:
+            if self.run is not None and self.run.stop.is_set():
+                raise InterruptedError("Training was interrupted.")
+            its_value, its_gradient = self.evaluator.evaluate(part)
+            value += its_value
+            gradient += its_gradient
         return self._penalized(value, gradient, x)
 
     def _penalized(self, value: float, gradient: np.ndarray, x: np.ndarray):
-        weights = self.module.blocks.flat_weights.cpu().numpy()
+        weights = self.evaluator.vector()[: self.n_weights]
         value += 0.5 * self.l2 * float(weights @ weights)
         gradient[: self.n_weights] += self.l2 * weights
         if not self.l1:
@@ -102,27 +135,8 @@ class FullBatchProblem:
         by_weight, by_bias = np.split(gradient, [self.n_weights])
         return value, np.concatenate([by_weight + self.l1, self.l1 - by_weight, by_bias])
 
-    def _split_rows(self):
-        """The rows part by part: (rows, targets, weight in the mean).
-
-        A single part of dense rows is moved to the device once, several at each evaluation.
-        """
-        rows, device = self.task.train, self.module.blocks.flat.device
-        keep = len(rows) <= _ROWS_AT_ONCE and not scipy.sparse.issparse(rows.X)
-        parts = []
-        for begin in range(0, len(rows), _ROWS_AT_ONCE):
-            part = slice(begin, begin + _ROWS_AT_ONCE)
-            X = self._dense(rows.X[part]) if keep else rows.X[part]
-            targets = dense_tensor(rows.targets[part], torch.float64, device)
-            scale = dense_tensor(self.weights[part] / self.weight_sum, torch.float64, device)
-            parts.append((X, targets.unsqueeze(0), scale.view(1, -1, 1)))
-        return parts
-
-    def _dense(self, X) -> Tensor:
-        return dense_tensor(X, torch.float64, self.module.blocks.flat.device).unsqueeze(0)
-
     def _start(self) -> np.ndarray:
-        flat = self.module.blocks.flat.cpu().numpy().copy()
+        flat = self.evaluator.vector().copy()
         if not self.l1:
             return flat
         weights, biases = np.split(flat, [self.n_weights])
@@ -131,14 +145,14 @@ class FullBatchProblem:
     def _bounds(self):
         if not self.l1:
             return None
-        n_biases = self.module.blocks.flat.numel() - self.n_weights
+        n_biases = self.evaluator.vector().size - self.n_weights
         return [(0, None)] * (2 * self.n_weights) + [(None, None)] * n_biases
 
     def _set(self, x: np.ndarray) -> None:
         if self.l1:
             up, down, biases = np.split(x, [self.n_weights, 2 * self.n_weights])
             x = np.concatenate([up - down, biases])
-        self.module.blocks.flat.copy_(torch.from_numpy(np.ascontiguousarray(x)))
+        self.evaluator.set_vector(x)
 
     def _end_iteration(self, intermediate_result) -> None:
         """After each iteration: history, validation, early stopping.
@@ -150,12 +164,13 @@ class FullBatchProblem:
         """
         progress = self.progress
         check_finite(float(intermediate_result.fun), progress.n_iter + 1, None)
-        if self.validation is not None:
+        if self.task.validation is not None:
             self._set(intermediate_result.x)
-            found = self.validation(self.module)
-            if progress.validate(found.loss, found.score):
-                progress.best_weights = self.module.blocks.network(0)
+            if progress.validate(*self.evaluator.validate()):
+                progress.best_weights = self.evaluator.network()
         progress.end_epoch(float(intermediate_result.fun), 0.0)
+        if self.run is not None and self.run.bar is not None:
+            self.run.bar.note(progress)
         if progress.stopping_reason is not None:
             raise StopIteration
 
@@ -168,12 +183,74 @@ class FullBatchProblem:
             self.progress.stopping_reason = _reason(found, self.task)
 
     def _final_arrays(self) -> NetworkArrays:
-        found, dtype = self.progress.best_weights or self.module.blocks.network(0), self.task.dtype
+        found, dtype = self.progress.best_weights or self.evaluator.network(), self.task.dtype
         return NetworkArrays(
             [a.astype(dtype) for a in found.coefs],
             [a.astype(dtype) for a in found.intercepts],
             {name: a.astype(dtype) for name, a in found.others.items()},
         )
+
+
+class TorchEvaluator:
+    """An `Evaluator` by torch, on the task's device."""
+
+    def __init__(self, task: TrainingTask):
+        self.task, self.device = task, torch.device(task.device)
+        # Convergence tests on a float32 loss stop too early, so the arithmetic is float64.
+        self.module = build_module([task], torch.float64, self.device)
+        initial_rng, _, _ = random_streams(task)
+        self.module.blocks.set_network(0, *starting_weights(task, initial_rng))
+        self.validation = None
+        if task.validation is not None:
+            self.validation = Validation(task, torch.float64, self.device)
+        self.n_weights = self.module.blocks.flat_weights.numel()
+        self.parts = self._split_rows()
+
+    def vector(self) -> np.ndarray:
+        return self.module.blocks.flat.cpu().numpy()
+
+    def set_vector(self, vector: np.ndarray) -> None:
+        self.module.blocks.flat.copy_(torch.from_numpy(np.ascontiguousarray(vector)))
+
+    def evaluate(self, part) -> tuple[float, np.ndarray]:
+        X, targets, scale = part
+        if not isinstance(X, Tensor):
+            X = self._dense(X).unsqueeze(0)
+        logits = self.module.compute_gradients(X, targets, scale)
+        losses = self.module.loss.per_row(logits, targets)
+        value = float(torch.dot(losses.view(-1), scale.view(-1)))
+        return value, self.module.gradients.flat.cpu().numpy()
+
+    def validate(self) -> tuple[float, float]:
+        assert self.validation is not None
+        found = self.validation(self.module)
+        return found.loss, found.score
+
+    def network(self) -> NetworkArrays:
+        return self.module.blocks.network(0)
+
+    def _split_rows(self):
+        """The rows part by part: (rows, targets, weight in the mean).
+
+        A single part of dense rows is moved to the device once, several at each evaluation.
+        """
+        rows, weights = self.task.train, row_weights(self.task.train)
+        keep = len(rows) <= _ROWS_AT_ONCE and not scipy.sparse.issparse(rows.X)
+        parts = []
+        for begin in range(0, len(rows), _ROWS_AT_ONCE):
+            part = slice(begin, begin + _ROWS_AT_ONCE)
+            X = self._dense(rows.X[part]).unsqueeze(0) if keep else rows.X[part]
+            targets = self._dense(rows.targets[part]).unsqueeze(0)
+            scale = self._dense(weights[part] / weights.sum()).view(1, -1, 1)
+            parts.append((X, targets, scale))
+        return parts
+
+    def _dense(self, X) -> Tensor:
+        return dense_tensor(X, torch.float64, self.device)
+
+
+def row_weights(rows: Rows) -> np.ndarray:
+    return np.ones(len(rows)) if rows.weights is None else rows.weights
 
 
 def without_plateau(task: TrainingTask) -> TrainingTask:

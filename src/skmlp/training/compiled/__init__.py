@@ -5,6 +5,6 @@ and what comes of it is kept on disk.
 """
 
 from .arrays import is_plain
-from .network import train_network
+from .training import train_network
 
 __all__ = ["is_plain", "train_network"]

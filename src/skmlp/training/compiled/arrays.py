@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
+import scipy.sparse
 
 from ..._task import TrainingTask
+from ...network.architecture import NetworkArrays
 from .codes import (
     ACTIVATION_CODES,
     BIASES_AT,
@@ -31,11 +33,17 @@ def layer_table(
     activations: Sequence[str],
     n_rows: int,
     thresholds: Sequence[int] | np.ndarray | None = None,
+    *,
+    sparse: bool = False,
 ) -> np.ndarray:
-    """The table of layers, see `codes`, of a workspace for ``n_rows`` rows."""
+    """The table of layers, see `codes`, of a workspace for ``n_rows`` rows.
+
+    Sparse rows are used where they are: the input has no units then.
+    """
     table = np.zeros((len(sizes), N_COLUMNS), dtype=np.int64)
     table[:, WIDTH] = sizes
-    table[:, UNITS_AT] = np.cumsum([0, *(n_rows * size for size in sizes[:-1])])
+    n_input = 0 if sparse else n_rows * sizes[0]
+    table[1:, UNITS_AT] = np.cumsum([n_input, *(n_rows * size for size in sizes[1:-1])])
     n_weights = [fan_in * fan_out for fan_in, fan_out in pairwise(sizes)]
     table[1:, WEIGHTS_AT] = np.cumsum([0, *n_weights[:-1]])
     table[1:, BIASES_AT] = sum(n_weights) + np.cumsum([0, *sizes[1:-1]])
@@ -52,10 +60,10 @@ def set_levels(table: np.ndarray, begins: Sequence[int]) -> None:
 
 
 class Workspace:
-    """Memory for the units of some rows, and for the gradients in them."""
+    """Memory for the units of a table's layers, and for the gradients in them."""
 
-    def __init__(self, sizes: Sequence[int], n_rows: int, dtype: str, *, gradients: bool = True):
-        n = n_rows * sum(sizes)
+    def __init__(self, table: np.ndarray, n_rows: int, dtype: str, *, gradients: bool = True):
+        n = int(table[-1, UNITS_AT] + n_rows * table[-1, WIDTH])
         self.units = np.empty(n, dtype)
         self.saved = np.empty(n, dtype)
         self.deltas = np.empty(n if gradients else 0, dtype)
@@ -80,10 +88,10 @@ class Parameters:
         parts = np.split(flat, np.cumsum(sizes)[:-1])
         return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
 
-    def copies(self, flat: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Weights and biases as new arrays."""
+    def copies(self, flat: np.ndarray) -> NetworkArrays:
+        """The network as new arrays."""
         found = [block.copy() for block in self.blocks(flat)]
-        return found[: len(self.shapes)], found[len(self.shapes) :]
+        return NetworkArrays(found[: len(self.shapes)], found[len(self.shapes) :], {})
 
 
 def fixed(array: np.ndarray, dtype: str) -> np.ndarray:
@@ -91,9 +99,33 @@ def fixed(array: np.ndarray, dtype: str) -> np.ndarray:
 
     Code is compiled anew for arrays that can be written to.
     """
-    view = np.require(array, dtype, ["C", "A"]).view(np.ndarray)
+    if array.dtype != dtype or not (array.flags.c_contiguous and array.flags.aligned):
+        array = np.require(array, dtype, ["C", "A"])
+    view = array.view(np.ndarray)
     view.flags.writeable = False
     return view
+
+
+def rows_of(X, dtype: str) -> tuple[np.ndarray, ...]:
+    """Rows as the loops take them: (dense, data, indices, indptr), some of them without entries.
+
+    So the loops are compiled once, for dense rows and for sparse ones, whatever their indices are.
+
+    Raises
+    ------
+    ValueError
+        If the indices of sparse rows point outside of them.
+    """
+    if not scipy.sparse.issparse(X):
+        return fixed(X, dtype), *_csr(np.empty(0), np.empty(0), np.empty(0), dtype)
+    view = scipy.sparse.csr_array((X.data, X.indices, X.indptr), X.shape)  # nothing is copied
+    view.check_format()
+    empty = fixed(np.empty((0, X.shape[1])), dtype)
+    return empty, *_csr(view.data, view.indices, view.indptr, dtype)
+
+
+def _csr(data: np.ndarray, indices: np.ndarray, indptr: np.ndarray, dtype: str):
+    return fixed(data, dtype), fixed(indices, "int32"), fixed(indptr, "int64")
 
 
 def is_plain(task: TrainingTask) -> bool:
@@ -107,5 +139,12 @@ def is_plain(task: TrainingTask) -> bool:
         and task.loss in LOSS_CODES
         and task.score in SCORE_CODES
         and set(task.activations) <= set(ACTIVATION_CODES)
-        and all(isinstance(rows.X, np.ndarray) for rows in (task.train, task.validation) if rows)
+        and all(_is_known(rows.X) for rows in (task.train, task.validation) if rows)
+    )
+
+
+def _is_known(X) -> bool:
+    # A column's number fits int32 wherever the weights of its first layer fit memory.
+    return isinstance(X, np.ndarray) or (
+        scipy.sparse.issparse(X) and X.format == "csr" and X.shape[1] <= np.iinfo(np.int32).max
     )

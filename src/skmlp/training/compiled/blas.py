@@ -92,6 +92,34 @@ def times(gemm, B, p, m, a, W, z):
 
 
 @compiled
+def sparse_times(rows, order, first, B, m, W, z):
+    """As `times` for the CSR rows order[first:first + B]."""
+    _, data, indices, indptr = rows
+    for i in range(B):
+        row, out = order[first + i], z[i * m : (i + 1) * m]
+        for j in range(m):
+            out[j] = z.dtype.type(0)
+        for k in range(indptr[row], indptr[row + 1]):
+            v, at = data[k], indices[k] * m
+            for j in range(m):
+                out[j] += v * W[at + j]
+
+
+@compiled
+def sparse_transposed_times(rows, order, first, B, m, d, out):
+    """As `transposed_times` for the CSR rows order[first:first + B]."""
+    _, data, indices, indptr = rows
+    for k in range(out.size):
+        out[k] = out.dtype.type(0)
+    for i in range(B):
+        row, by = order[first + i], d[i * m : (i + 1) * m]
+        for k in range(indptr[row], indptr[row + 1]):
+            v, at = data[k], indices[k] * m
+            for j in range(m):
+                out[at + j] += v * by[j]
+
+
+@compiled
 def transposed_times(gemm, B, p, m, a, d, out):
     """out (p, m) = aᵀ · d, for a (B, p) and d (B, m)."""
     zero, one = out.dtype.type(0), out.dtype.type(1)

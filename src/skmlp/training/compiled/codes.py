@@ -46,7 +46,7 @@ ACCURACY, SUBSET_ACCURACY, R2 = range(3)
 SCORE_CODES = {"accuracy": ACCURACY, "subset_accuracy": SUBSET_ACCURACY, "r2": R2}
 
 # Optimizers
-ADAM, NADAM, ADAMAX, RADAM, RMSPROP, ADAGRAD, ADADELTA, SGD = range(8)
+ADAM, NADAM, ADAMAX, RADAM, RMSPROP, ADAGRAD, ADADELTA, SGD, NO_STEP = range(9)
 OPTIMIZER_CODES = {
     "adam": ADAM,
     "adamw": ADAM,
@@ -57,6 +57,7 @@ OPTIMIZER_CODES = {
     "adagrad": ADAGRAD,
     "adadelta": ADADELTA,
     "sgd": SGD,
+    "lbfgs": NO_STEP,  # the loops only compute its gradients
 }
 
 # Columns of ``layers``, an integer table with a row for each layer of units, the input's first:

@@ -9,7 +9,13 @@ import math
 
 import numpy as np
 
-from .blas import times, times_transposed, transposed_times
+from .blas import (
+    sparse_times,
+    sparse_transposed_times,
+    times,
+    times_transposed,
+    transposed_times,
+)
 from .codes import (
     BIASES_AT,
     CODE,
@@ -166,18 +172,26 @@ def sum_of_rows(B, rows, total):
 
 
 @part
-def forward(gemm, layers, slope, flat, units, saved, B, levels, step, batch):
-    """Values of all layers' units for B rows, those of the input being there; the last: logits.
+def forward(gemm, rows, order, first, layers, slope, flat, units, saved, B, levels, step, batch):
+    """Values of all layers' units for the B rows from order[first] on; the last: logits.
 
-    ``step`` chooses the dropout levels; below zero nothing is dropped.
+    ``rows``: see `rows_of`; dense ones are copied to the input's units. ``step`` chooses the
+    dropout levels; below zero nothing is dropped.
     """
-    last = layers.shape[0] - 1
+    X, sparse, last = rows[0], rows[3].size > 0, layers.shape[0] - 1
+    d = X.shape[1]
+    if not sparse:
+        for i in range(B):
+            copy(X[order[first + i]], units[i * d : (i + 1) * d])
     for layer in range(1, last + 1):
         p, m, at = layers[layer - 1, WIDTH], layers[layer, WIDTH], layers[layer, UNITS_AT]
         w_at, b_at = layers[layer, WEIGHTS_AT], layers[layer, BIASES_AT]
         a_at = layers[layer - 1, UNITS_AT]
         out = units[at : at + B * m]
-        times(gemm, B, p, m, units[a_at : a_at + B * p], flat[w_at : w_at + p * m], out)
+        if sparse and layer == 1:
+            sparse_times(rows, order, first, B, m, flat[w_at : w_at + p * m], out)
+        else:
+            times(gemm, B, p, m, units[a_at : a_at + B * p], flat[w_at : w_at + p * m], out)
         add_to_rows(B, out, flat[b_at : b_at + m])
         if layer < last:
             code, threshold = layers[layer, CODE], layers[layer, THRESHOLD]
@@ -190,26 +204,32 @@ def forward(gemm, layers, slope, flat, units, saved, B, levels, step, batch):
                 if layers[layer, IS_SAVED]:
                     copy(out, kept)
             if step >= 0 and threshold:
-                first = layers[layer, LEVELS_AT] + step * batch * m
-                drop(out, levels[first : first + B * m], threshold)
+                here = layers[layer, LEVELS_AT] + step * batch * m
+                drop(out, levels[here : here + B * m], threshold)
 
 
 @part
-def backward(gemm, layers, slope, flat, gradient, units, saved, deltas, B, levels, step, batch):
+def backward(
+    gemm, rows, order, first, layers, slope, flat, gradient, units, saved, deltas, B, levels, step,
+    batch,
+):  # fmt: skip
     """Gradients of all parameters, from the logits' in the last layer's part of ``deltas``."""
     for layer in range(layers.shape[0] - 1, 0, -1):
         below = layer - 1
         p, m, at = layers[below, WIDTH], layers[layer, WIDTH], layers[layer, UNITS_AT]
         w_at, b_at = layers[layer, WEIGHTS_AT], layers[layer, BIASES_AT]
         a_at = layers[below, UNITS_AT]
-        d, a = deltas[at : at + B * m], units[a_at : a_at + B * p]
-        transposed_times(gemm, B, p, m, a, d, gradient[w_at : w_at + p * m])
+        d, by_weight = deltas[at : at + B * m], gradient[w_at : w_at + p * m]
+        if layer == 1 and rows[3].size > 0:
+            sparse_transposed_times(rows, order, first, B, m, d, by_weight)
+        else:
+            transposed_times(gemm, B, p, m, units[a_at : a_at + B * p], d, by_weight)
         sum_of_rows(B, d, gradient[b_at : b_at + m])
         if below:
             back = deltas[a_at : a_at + B * p]
             times_transposed(gemm, B, p, m, d, flat[w_at : w_at + p * m], back)
             if step >= 0 and layers[below, THRESHOLD]:
-                first = layers[below, LEVELS_AT] + step * batch * p
-                drop(back, levels[first : first + B * p], layers[below, THRESHOLD])
+                here = layers[below, LEVELS_AT] + step * batch * p
+                drop(back, levels[here : here + B * p], layers[below, THRESHOLD])
             kept = saved if layers[below, IS_SAVED] else units
             activate_backward(layers[below, CODE], slope, kept[a_at : a_at + B * p], back)

@@ -11,55 +11,45 @@ from .compiling import Loop, compiled
 
 
 @compiled
-def loss_of_row(code, z, t):
-    """Loss of one row's logits z and targets t (m,), summed over outputs in float64."""
-    m, total = z.size, 0.0
+def loss_of_row(code, z, t, scale, d):
+    """Loss of one row's logits z (m,) and targets t (m,), summed over outputs in float64.
+
+    d gets scale · ∂loss/∂z, unless it has no entries.
+    """
+    m, total, slopes = z.size, 0.0, d.size > 0
     if code == LOG_LOSS:
         top = np.float64(z[0])
         for j in range(1, m):
             top = max(top, np.float64(z[j]))
-        if math.isnan(top):
-            return np.nan
         partition, weight = 0.0, 0.0
         for j in range(m):
             v = np.float64(z[j]) - top
-            partition += math.exp(v)
+            e = math.exp(v)
+            partition += e
             weight += t[j]
             total -= t[j] * v
+            if slopes:
+                d[j] = e
+        if slopes:
+            for j in range(m):
+                d[j] = (d[j] / partition - t[j]) * scale
         return total + weight * math.log(partition)
     for j in range(m):
         v, w = np.float64(z[j]), np.float64(t[j])
+        slope = v - w
         if code == BINARY_LOG_LOSS:
-            total += max(v, 0.0) - v * w + math.log1p(math.exp(-abs(v)))
+            e = math.exp(-abs(v))
+            total += max(v, 0.0) - v * w + math.log1p(e)
+            slope = (e if v < 0 else 1.0) / (1.0 + e) - w
         elif code == SQUARED_ERROR:
-            total += 0.5 * (v - w) * (v - w)
+            total += 0.5 * slope * slope
         else:
-            total += math.exp(v) - w * v - w + (w * math.log(w) if w > 0 else 0.0)
+            e = math.exp(v)
+            total += e - w * v - w + (w * math.log(w) if w > 0 else 0.0)
+            slope = e - w
+        if slopes:
+            d[j] = slope * scale
     return total
-
-
-@compiled
-def loss_gradient(code, z, t, scale, d):
-    """d = scale · ∂loss/∂z of one row's logits z (m,)."""
-    m, one = z.size, z.dtype.type(1)
-    if code == LOG_LOSS:
-        top = z[0]
-        for j in range(1, m):
-            top = max(top, z[j])
-        partition = z.dtype.type(0)
-        for j in range(m):
-            d[j] = math.exp(z[j] - top)
-            partition += d[j]
-        for j in range(m):
-            d[j] = (d[j] / partition - t[j]) * scale
-        return
-    for j in range(m):
-        if code == BINARY_LOG_LOSS:
-            d[j] = (one / (one + math.exp(-z[j])) - t[j]) * scale
-        elif code == SQUARED_ERROR:
-            d[j] = (z[j] - t[j]) * scale
-        else:
-            d[j] = (math.exp(z[j]) - t[j]) * scale
 
 
 @compiled
@@ -73,8 +63,7 @@ def batch_loss(code, B, m, z, T, order, first, weights, weight, deltas):
         row = order[first + i]
         w = weights[row] if weights.size else 1.0
         t, logits, by = T[row], z[i * m : (i + 1) * m], deltas[i * m : (i + 1) * m]
-        total += w * loss_of_row(code, logits, t)
-        loss_gradient(code, logits, t, z.dtype.type(w / weight), by)
+        total += w * loss_of_row(code, logits, t, w / weight, by)
     return total
 
 
@@ -83,7 +72,7 @@ def mean_loss(code, z, t, weights):
     """Mean loss over rows of weights (n,); z is flat."""
     total, weight, m = 0.0, 0.0, t.shape[1]
     for i in range(t.shape[0]):
-        total += weights[i] * loss_of_row(code, z[i * m : (i + 1) * m], t[i])
+        total += weights[i] * loss_of_row(code, z[i * m : (i + 1) * m], t[i], 0.0, z[:0])
         weight += weights[i]
     return total / weight
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from scipy.sparse import issparse
 
 from ..._task import Checkpoint, RandomStates, TrainingResult, TrainingTask
-from ...network.architecture import NetworkArrays
 from ..batches import RowOrder
 from ..draws import Levels
 from ..flops import flops_per_step
 from ..progress import Progress, check_finite
-from ..stack import Outcome, finished, random_streams, starting_weights
+from ..stack import finished, random_streams, starting_weights
 from ..weights import check_penalty
-from .arrays import Parameters, Workspace, fixed, layer_table, set_levels
+from .arrays import Parameters, Workspace, fixed, layer_table, rows_of, set_levels
 from .blas import gemm_address
 from .checkpoints import read_state, state_of
 from .codes import LOSS_CODES, OPTIMIZER_CODES, RATE
@@ -45,10 +43,16 @@ class CompiledNetwork:
         self.levels = Levels(task.dropout, sizes[1:-1], task.batch_size, dropout_rng)
         self.progress = Progress(task, **task.history)
         self.validation = None if task.validation is None else Validation(task)
-        self.X, self.targets = fixed(rows.X, task.dtype), fixed(rows.targets, task.dtype)
+        self.rows, self.targets = rows_of(rows.X, task.dtype), fixed(rows.targets, task.dtype)
         self.weights = fixed(np.empty(0) if rows.weights is None else rows.weights, "float64")
-        self.table = layer_table(sizes, task.activations, task.batch_size, self.levels.thresholds)
-        self.space = Workspace(sizes, task.batch_size, task.dtype)
+        self.table = layer_table(
+            sizes,
+            task.activations,
+            task.batch_size,
+            self.levels.thresholds,
+            sparse=issparse(rows.X),
+        )
+        self.space = Workspace(self.table, task.batch_size, task.dtype)
         self.gradient = np.empty_like(self.parameters.flat)
         self.state = np.zeros((2, self.gradient.size), task.dtype)
         self.numbers = numbers_of(task)
@@ -70,7 +74,7 @@ class CompiledNetwork:
         self._check_penalty()
         loss = 0.0
         while self.order.steps_left:
-            loss += self._some_steps()
+            loss += self.take_steps(self._most_steps)
         progress, loss = self.progress, loss / self.order.n_rows
         check_finite(loss, progress.n_iter + 1, self.rate)
         if self.validation is not None:
@@ -89,12 +93,13 @@ class CompiledNetwork:
         best = self.progress.best_weights
         if best is not None:
             self.parameters.flat[:] = best
-        arrays = NetworkArrays(*self.parameters.copies(self.parameters.flat), {})
+        arrays = self.parameters.copies(self.parameters.flat)
         checkpoint = self._checkpoint() if self.task.keep_checkpoint else None
         return finished(self.progress, arrays, self.rate, checkpoint)
 
-    def _some_steps(self) -> float:
-        n_steps = min(self.order.steps_left, self._most_steps)
+    def take_steps(self, most: int) -> float:
+        """Take the epoch's next steps; return the sum of batch rows times the batch's loss."""
+        n_steps = min(self.order.steps_left, most)
         if self.levels.active:
             n_steps = min(n_steps, self.levels.steps_left)
             set_levels(self.table, self.levels.begins())
@@ -102,7 +107,7 @@ class CompiledNetwork:
         loss = take_steps(
             task.dtype,
             gemm_address(task.dtype),
-            self.X,
+            self.rows,
             self.targets,
             self.weights,
             fixed(order.rows, "int64"),
@@ -172,16 +177,3 @@ class CompiledNetwork:
         if task.learning_rate_init == checkpoint.learning_rate_init:
             self._set_rate(checkpoint.learning_rate, rescale=False)
         self.levels.go_to(checkpoint.random.dropout_steps)
-
-
-def train_network(task: TrainingTask, run: Any) -> Outcome:
-    """Train one plain network, unless ``run.stop`` is set meanwhile; what fails is its own."""
-    try:
-        network = CompiledNetwork(task)
-        while network.progress.stopping_reason is None and not run.stop.is_set():
-            network.run_epoch()
-            if run.bar is not None:
-                run.bar.note(network.progress)
-        return network.result()
-    except Exception as error:
-        return error

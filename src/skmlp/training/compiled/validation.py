@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.sparse import issparse
 
-from ..._task import TrainingTask
+from ..._task import Matrix, TrainingTask
 from ..weights import validation_weights
-from .arrays import Workspace, fixed, layer_table
+from .arrays import Workspace, fixed, layer_table, rows_of
 from .blas import gemm_address
 from .codes import LOSS_CODES, SCORE_CODES
 from .losses import mean_loss, score_of
@@ -19,23 +20,24 @@ _NUMBERS_AT_ONCE = 1 << 18
 class Predictor:
     """Logits of rows, some at a time."""
 
-    def __init__(self, X: np.ndarray, task: TrainingTask):
-        sizes = task.layer_sizes
-        self.at_once = max(1, min(len(X), _NUMBERS_AT_ONCE // max(sizes)))
-        self.X, self.slope = fixed(X, task.dtype), task.negative_slope
-        self.table = layer_table(sizes, task.activations, self.at_once)
-        self.space = Workspace(sizes, self.at_once, task.dtype, gradients=False)
-        self.logits = np.empty(len(X) * sizes[-1], task.dtype)
+    def __init__(self, X: Matrix, task: TrainingTask):
+        sizes, n, sparse = task.layer_sizes, X.shape[0], issparse(X)
+        self.at_once = max(1, min(n, _NUMBERS_AT_ONCE // max(sizes[sparse:])))
+        self.rows, self.slope = rows_of(X, task.dtype), task.negative_slope
+        self.order = fixed(np.arange(n), "int64")
+        self.table = layer_table(sizes, task.activations, self.at_once, sparse=sparse)
+        self.space = Workspace(self.table, self.at_once, task.dtype, gradients=False)
+        self.logits = np.empty(n * sizes[-1], task.dtype)
         self.levels = fixed(np.empty(0), "uint16")
 
     def __call__(self, flat: np.ndarray) -> np.ndarray:
         """Flat logits of all rows, by the network of these parameters; used again next time."""
         dtype = flat.dtype.name
-        for begin in range(0, len(self.X), self.at_once):
-            n = min(self.at_once, len(self.X) - begin)
-            table, space = self.table, self.space
+        rows, order, table, space = self.rows, self.order, self.table, self.space
+        for begin in range(0, order.size, self.at_once):
+            n = min(self.at_once, order.size - begin)
             args = table, self.slope, flat, space.units, space.saved, self.levels, self.logits
-            predict(dtype, gemm_address(dtype), self.X, begin, n, *args)
+            predict(dtype, gemm_address(dtype), rows, order, begin, n, *args)
         return self.logits
 
 
