@@ -9,10 +9,10 @@ import torch
 from sklearn.datasets import load_iris
 
 from skmlp import MLPClassifier
-from skmlp._task import OptimizerSettings, Rows, TrainingResult, TrainingTask
 from skmlp.network.architecture import Architecture
 from skmlp.network.layers import layers_of, slots_of
 from skmlp.network.mlp import Blocks
+from skmlp.task import OptimizerSettings, Rows, TrainingResult, TrainingTask
 from skmlp.training import train
 
 TARGETS = {

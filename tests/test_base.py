@@ -24,8 +24,9 @@ from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_sp
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skmlp import MLPClassifier, MLPRegressor, _base, config
-from skmlp._inputs import fresh_random_state
+from skmlp import MLPClassifier, MLPRegressor, config
+from skmlp.estimators import base
+from skmlp.estimators.rows import fresh_random_state
 from skmlp.training.compiled.network import CompiledNetwork
 from skmlp.training.stack import Stack
 
@@ -314,8 +315,8 @@ def test_validation_fraction_is_rounded_up_as_train_test_split_does(
 ):
     model = small(cls, early_stopping=True, validation_fraction=fraction, max_iter=1)
     X, y = data(model, n)
-    parts, split = [], _base.held_out
-    monkeypatch.setattr(_base, "held_out", lambda *given: parts.extend(split(*given)) or parts)
+    parts, split = [], base.held_out
+    monkeypatch.setattr(base, "held_out", lambda *given: parts.extend(split(*given)) or parts)
     model.fit(X, y)
     assert [len(part) for part in parts] == [n - held_out, held_out]
     assert len(train_test_split(X, test_size=fraction, random_state=0)[1]) == held_out

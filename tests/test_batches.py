@@ -6,7 +6,7 @@ import scipy.sparse
 import torch
 from helpers import random_rows
 
-from skmlp._task import Rows
+from skmlp.task import Rows
 from skmlp.training import batches
 from skmlp.training.batches import RowOrder, RowStore, chunk_steps
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skmlp import MLPClassifier
-from skmlp._class_weight import weighted_by_class
+from skmlp.estimators.class_weight import weighted_by_class
 
 Y = np.array([0, 0, 0, 1])
 CLASSES = np.array([0, 1])

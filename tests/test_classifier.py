@@ -13,7 +13,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from skmlp import MLPClassifier, _base
+from skmlp import MLPClassifier
+from skmlp.estimators import base
 
 
 def small(**parameters):
@@ -170,8 +171,8 @@ def test_validation_sees_plain_targets():
 @pytest.fixture
 def splits(monkeypatch):
     """The rows for training and for validation of each fit."""
-    seen, split = [], _base.held_out
-    monkeypatch.setattr(_base, "held_out", lambda *given: seen.append(split(*given)) or seen[-1])
+    seen, split = [], base.held_out
+    monkeypatch.setattr(base, "held_out", lambda *given: seen.append(split(*given)) or seen[-1])
     return seen
 
 

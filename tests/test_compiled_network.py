@@ -11,9 +11,9 @@ import scipy.sparse
 from helpers import TARGETS, assert_same, make_task, random_rows
 
 from skmlp import MLPClassifier, config
-from skmlp._task import TrainingResult
 from skmlp.network.activations import ACTIVATIONS
 from skmlp.network.losses import LOSSES
+from skmlp.task import TrainingResult
 from skmlp.training import train
 from skmlp.training.compiled import is_plain
 from skmlp.training.optimizers import OPTIMIZERS

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from skmlp import MLPClassifier
-from skmlp._device import resolve_device, resolve_dtype
+from skmlp.machine.device import resolve_device, resolve_dtype
 
 
 @pytest.fixture

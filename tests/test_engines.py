@@ -22,7 +22,7 @@ from sklearn.svm import SVC
 
 import skmlp
 from skmlp import MLPClassifier
-from skmlp.engines import ENGINES
+from skmlp.fusion.engines import ENGINES
 
 pytestmark = pytest.mark.filterwarnings("ignore:One or more of the test scores:UserWarning")
 

@@ -19,7 +19,7 @@ from skmlp import MLPClassifier
 
 distributed = pytest.importorskip("distributed")
 
-from skmlp.engines.dask import is_importing, raise_in, ranks_on_host, torch_threads  # noqa: E402
+from skmlp.fusion.engines.dask import is_importing, raise_in, ranks_on_host, torch_threads  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -93,7 +93,7 @@ def test_a_search_within_a_task_of_the_only_worker_ends(client):
 
 
 def test_a_cluster_without_workers_is_an_error(client, monkeypatch):
-    monkeypatch.setattr("skmlp.engines.dask._WAIT_FOR_WORKERS", 0.1)
+    monkeypatch.setattr("skmlp.fusion.engines.dask._WAIT_FOR_WORKERS", 0.1)
     monkeypatch.setattr(client, "nthreads", dict)
     monkeypatch.setattr(client, "wait_for_workers", timed_out)
     with skmlp.fused(engine="dask"), pytest.raises(ValueError, match="has no worker"):

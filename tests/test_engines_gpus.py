@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from skmlp.engines.gpus import gpu_of, n_gpus_here, own_gpu
+from skmlp.fusion.engines.gpus import gpu_of, n_gpus_here, own_gpu
 
 
 @pytest.mark.parametrize("n_gpus", [2, 3, 8])

@@ -6,7 +6,7 @@ import warnings
 
 import pytest
 
-from skmlp.engines.outcomes import Outcome, Warned, pack_outcome
+from skmlp.fusion.engines.outcomes import Outcome, Warned, pack_outcome
 
 
 class Stubborn(Exception):

@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from skmlp import MLPClassifier
-from skmlp.engines.packing import LARGE_BYTES, Stock, is_large_array, pack, unpack
+from skmlp.fusion.engines.packing import LARGE_BYTES, Stock, is_large_array, pack, unpack
 
 
 def large(seed=0):

@@ -41,7 +41,7 @@ def test_large_arrays_are_stored_once(cluster, monkeypatch):
 
 
 def test_workers_are_cpus_or_gpus(cluster, monkeypatch):
-    from skmlp.engines.ray import RayEngine
+    from skmlp.fusion.engines.ray import RayEngine
 
     engine = RayEngine()
     assert engine.n_workers() == 1
@@ -53,7 +53,7 @@ def test_workers_are_cpus_or_gpus(cluster, monkeypatch):
 
 
 def test_a_cluster_is_started_where_there_is_none(monkeypatch):
-    from skmlp.engines.ray import RayEngine
+    from skmlp.fusion.engines.ray import RayEngine
 
     started = []
     monkeypatch.setattr(ray, "is_initialized", lambda: False)

@@ -11,12 +11,13 @@ import pytest
 from sklearn.datasets import load_iris
 from sklearn.model_selection import cross_val_score
 
-from skmlp import MLPClassifier, _meeting, engines
-from skmlp._waves import Wave
-from skmlp.engines.engine import MOST_ATTEMPTS, Engine, WorkersLost
-from skmlp.engines.shares import deal, make_shares, run_shares
-from skmlp.engines.worker import run_share
-from skmlp.fusion import fused
+from skmlp import MLPClassifier
+from skmlp.fusion import engines, meeting
+from skmlp.fusion.engines.engine import MOST_ATTEMPTS, Engine, WorkersLost
+from skmlp.fusion.engines.shares import deal, make_shares, run_shares
+from skmlp.fusion.engines.worker import run_share
+from skmlp.fusion.fused import fused
+from skmlp.fusion.waves import Wave
 
 
 @pytest.fixture(autouse=True)
@@ -136,10 +137,10 @@ def test_networks_on_gpus_are_dealt_to_workers_with_gpus():
 
 
 def test_each_worker_trains_its_share_as_stacks(monkeypatch):
-    engine, sizes, train = Here(workers=2), [], _meeting._train
-    monkeypatch.setattr("skmlp.fusion.start_engine", lambda name: engine)
+    engine, sizes, train = Here(workers=2), [], meeting._train
+    monkeypatch.setattr("skmlp.fusion.fused.start_engine", lambda name: engine)
     monkeypatch.setattr(
-        _meeting, "_train", lambda tasks, **_: sizes.append(len(tasks)) or train(tasks)
+        meeting, "_train", lambda tasks, **_: sizes.append(len(tasks)) or train(tasks)
     )
     X, y = load_iris(return_X_y=True)
     model = MLPClassifier((4,), max_iter=2, random_state=0)
@@ -157,7 +158,9 @@ def test_each_worker_trains_its_share_as_stacks(monkeypatch):
 
 def test_a_worker_that_lacks_a_module_says_so(monkeypatch):
     _, [share], _ = make_shares(Here(workers=1), calls(1), Wave())
-    monkeypatch.setattr("skmlp.engines.worker.unpack", lambda *a: __import__("no_such_module"))
+    monkeypatch.setattr(
+        "skmlp.fusion.engines.worker.unpack", lambda *a: __import__("no_such_module")
+    )
     with pytest.raises(RuntimeError, match=r"'no_such_module'\. Workers need the same packages"):
         run_share(share, {})
 

@@ -10,8 +10,9 @@ from sklearn.datasets import load_iris
 from sklearn.model_selection import GridSearchCV, _validation
 
 import skmlp
-from skmlp import _meeting, training
-from skmlp._fit_times import with_own_fit_time
+from skmlp import training
+from skmlp.fusion import meeting
+from skmlp.fusion.fit_times import with_own_fit_time
 
 
 def test_only_the_fit_time_of_a_single_fit_changes():
@@ -68,7 +69,7 @@ def test_a_fit_time_is_the_preparation_and_the_share_of_each_step(monkeypatch, b
         clock.now += 6.0
         advance(stack)
 
-    for module in (_meeting, training.stack):
+    for module in (meeting, training.stack):
         monkeypatch.setattr(module, "perf_counter", clock)
     monkeypatch.setattr(_validation, "time", SimpleNamespace(time=clock))
     monkeypatch.setattr(training.stack.Stack, "advance", advance_for_six_seconds)

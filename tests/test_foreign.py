@@ -22,7 +22,7 @@ from sklearn.svm import SVC
 from sklearn.utils.parallel import delayed
 
 import skmlp
-from skmlp._foreign import are_foreign, deals_fits
+from skmlp.fusion.foreign import are_foreign, deals_fits
 
 
 class Mine(BaseEstimator):

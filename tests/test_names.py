@@ -6,18 +6,18 @@ from typing import get_args
 
 import pytest
 
-from skmlp import _names
-from skmlp._constraints import CONSTRAINTS, REGRESSOR_CONSTRAINTS
+from skmlp.estimators import names
+from skmlp.estimators.constraints import CONSTRAINTS, REGRESSOR_CONSTRAINTS
 
 
 @pytest.mark.parametrize(
     ("names", "parameter"),
     [
-        (_names.ActivationName, "activation"),
-        (_names.InitializationName, "initialization"),
-        (_names.OptimizerName, "optimizer"),
-        (_names.ScheduleName, "learning_rate"),
-        (_names.RegressionLossName, "loss"),
+        (names.ActivationName, "activation"),
+        (names.InitializationName, "initialization"),
+        (names.OptimizerName, "optimizer"),
+        (names.ScheduleName, "learning_rate"),
+        (names.RegressionLossName, "loss"),
     ],
 )
 def test_names_are_those_of_the_tables(names, parameter):

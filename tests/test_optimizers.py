@@ -7,7 +7,7 @@ import pytest
 import torch
 from helpers import blocks_of
 
-from skmlp._task import OptimizerSettings
+from skmlp.task import OptimizerSettings
 from skmlp.training import optimizers
 from skmlp.training.optimizers import OPTIMIZERS, FusedAdam, StackOptimizer, is_optimizer_class
 

@@ -12,7 +12,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validat
 from sklearn.svm import SVC
 
 import skmlp
-from skmlp._outside import outside_backend
+from skmlp.fusion.outside import outside_backend
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ from itertools import permutations
 
 import pytest
 
-from skmlp._overlap import Overlap
+from skmlp.fusion.overlap import Overlap
 
 
 @pytest.mark.parametrize("order", list(permutations(range(4))))

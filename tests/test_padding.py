@@ -8,8 +8,8 @@ import torch
 from helpers import assert_same, make_task, random_rows, trained_alone
 
 from skmlp import training
-from skmlp._task import OptimizerSettings, Rows
 from skmlp.network.activations import ACTIVATIONS
+from skmlp.task import OptimizerSettings, Rows
 from skmlp.training import padding, train
 from skmlp.training.optimizers import OPTIMIZERS
 from skmlp.training.padding import may_pad, padded

@@ -9,8 +9,8 @@ import torch
 from helpers import make_task, random_rows
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from skmlp._prediction import Trained, predict_logits
-from skmlp._processor import (
+from skmlp.estimators.prediction import Trained, predict_logits
+from skmlp.machine.processor import (
     denormals_are_flushed,
     flushed_denormals,
     one_blas_thread,

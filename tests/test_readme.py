@@ -48,9 +48,9 @@ def test_commands_of_the_readme_exist():
 
 
 def test_counts_of_choices_are_right():
-    from skmlp._task import FULL_BATCH_OPTIMIZERS
     from skmlp.network.activations import ACTIVATIONS
     from skmlp.network.initialization import INITIALIZATIONS
+    from skmlp.task import FULL_BATCH_OPTIMIZERS
     from skmlp.training.optimizers import OPTIMIZERS
 
     optimizers = len(OPTIMIZERS) + len(FULL_BATCH_OPTIMIZERS)

@@ -13,9 +13,9 @@ import scipy.sparse
 from helpers import TARGETS, assert_same, every_array
 
 from skmlp import config
-from skmlp._task import FULL_BATCH_OPTIMIZERS, OptimizerSettings, Rows, TrainingTask
 from skmlp.network.activations import ACTIVATIONS
 from skmlp.network.initialization import INITIALIZATIONS
+from skmlp.task import FULL_BATCH_OPTIMIZERS, OptimizerSettings, Rows, TrainingTask
 from skmlp.training import train
 from skmlp.training.compiled.arrays import is_plain
 from skmlp.training.optimizers import OPTIMIZERS

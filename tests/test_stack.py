@@ -11,8 +11,8 @@ import torch
 from helpers import assert_same, make_task, random_rows, trained_alone
 
 from skmlp import training
-from skmlp._task import CallbackView, OptimizerSettings, Rows
 from skmlp.network.architecture import NetworkArrays
+from skmlp.task import CallbackView, OptimizerSettings, Rows
 from skmlp.training import optimizers, slices, train
 from skmlp.training.dropout import DropoutMasks
 from skmlp.training.flops import stack_flops

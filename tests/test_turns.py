@@ -5,12 +5,12 @@ import warnings
 
 import pytest
 
-from skmlp import _turns
-from skmlp._turns import Turns
+from skmlp.fusion import turns as module
+from skmlp.fusion.turns import Turns
 
 
 def test_one_has_the_turn_and_the_next_waits(monkeypatch):
-    monkeypatch.setattr(_turns, "_PATIENCE", 30)
+    monkeypatch.setattr(module, "_PATIENCE", 30)
     turns, order = Turns(), []
     begun, go_on = threading.Event(), threading.Event()
 
@@ -36,7 +36,7 @@ def test_one_has_the_turn_and_the_next_waits(monkeypatch):
 
 
 def test_who_has_waited_for_a_holder_once_does_not_wait_for_it_again(monkeypatch):
-    monkeypatch.setattr(_turns, "_PATIENCE", 0.2)
+    monkeypatch.setattr(module, "_PATIENCE", 0.2)
     turns, waits = Turns(), []
     acquire = turns._turn.acquire
 
@@ -65,7 +65,7 @@ def test_who_has_waited_for_a_holder_once_does_not_wait_for_it_again(monkeypatch
 
 
 @pytest.mark.parametrize("first_ends_first", [True, False])
-def test_warnings_are_restored_however_turns_overlap(first_ends_first):
+def test_warnings_are_restored_howeverturns_overlap(first_ends_first):
     turns = Turns()
     with warnings.catch_warnings():
         before = warnings.filters

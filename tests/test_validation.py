@@ -7,7 +7,7 @@ import torch
 from helpers import TARGETS, make_task, random_rows
 from sklearn.metrics import accuracy_score, r2_score
 
-from skmlp._task import Rows
+from skmlp.task import Rows
 from skmlp.training import validation
 from skmlp.training.stack import build_module
 from skmlp.training.validation import (

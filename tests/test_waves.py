@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from helpers import make_task, random_rows
 
-from skmlp import _waves
-from skmlp._waves import DEFAULT_WIDTH, Wave, rows_bytes
+from skmlp.fusion import waves
+from skmlp.fusion.waves import DEFAULT_WIDTH, Wave, rows_bytes
 
 
 def test_rows_that_several_tasks_share_count_once():
@@ -34,16 +34,16 @@ def test_rows_larger_than_the_memory_still_train_one_by_one():
 
 def test_the_default_width_depends_on_the_free_memory(monkeypatch):
     task = make_task()
-    monkeypatch.setattr(_waves, "available_memory", lambda: 12 * task.train.X.nbytes)
+    monkeypatch.setattr(waves, "available_memory", lambda: 12 * task.train.X.nbytes)
     others = [make_task(rows=random_rows(seed=seed)) for seed in range(3)]
     assert Wave()(others[:2])
     assert not Wave()(others)
     monkeypatch.undo()
     assert Wave()([task] * (DEFAULT_WIDTH - 1))
     assert not Wave()([task] * DEFAULT_WIDTH)
-    assert _waves.available_memory() > 0
+    assert waves.available_memory() > 0
 
 
 def test_a_usual_amount_of_memory_where_the_system_does_not_say(monkeypatch):
-    monkeypatch.delattr(_waves.os, "sysconf")
-    assert _waves.available_memory() == 8 << 30
+    monkeypatch.delattr(waves.os, "sysconf")
+    assert waves.available_memory() == 8 << 30

@@ -6,22 +6,22 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from ._config import config
-    from .classifier import MLPClassifier
     from .comparison import compare
-    from .fusion import fused
-    from .regressor import MLPRegressor
+    from .estimators.classifier import MLPClassifier
+    from .estimators.regressor import MLPRegressor
+    from .fusion.fused import fused
+    from .settings import config
 
 __all__ = ["MLPClassifier", "MLPRegressor", "__version__", "compare", "config", "fused"]
 
 # Imported when they are asked for: a fit does not need the comparison, and the command line is to
 # answer an interrupt from its first moment on.
 _HOMES = {
-    "MLPClassifier": "classifier",
-    "MLPRegressor": "regressor",
+    "MLPClassifier": "estimators.classifier",
+    "MLPRegressor": "estimators.regressor",
     "compare": "comparison",
-    "config": "_config",
-    "fused": "fusion",
+    "config": "settings",
+    "fused": "fusion.fused",
 }
 
 

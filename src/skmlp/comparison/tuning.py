@@ -14,7 +14,7 @@ from joblib import Parallel, delayed, parallel_config
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 
-from ..fusion import fused
+from ..fusion.fused import fused
 from .answers import usual
 from .contestants import Contestant, calibrated, parts
 from .metrics import Metric
@@ -148,7 +148,7 @@ def is_network(contestant: Contestant) -> bool:
 
 def is_fused(contestant: Contestant) -> bool:
     """Whether networks of skmlp are in it, so that its fits can train together."""
-    from .._base import BaseMLP
+    from ..estimators.base import BaseMLP
 
     return any(isinstance(part, BaseMLP) for part in parts(contestant.estimator))
 

@@ -16,16 +16,16 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from .._device import usual_torch
-from .._processor import flushed_denormals, one_blas_thread, one_thread
-from .._task import FULL_BATCH_OPTIMIZERS, Observed, TrainingResult, TrainingTask
+from ..machine.device import usual_torch
+from ..machine.processor import flushed_denormals, one_blas_thread, one_thread
 from ..network.mlp import derived_by_hand
+from ..task import FULL_BATCH_OPTIMIZERS, Observed, TrainingResult, TrainingTask
+from .bar import StackBar
 from .executors import is_for_loops
 from .flops import stack_flops
 from .full_batch import train_full_batch
 from .padding import cut, padded
 from .stack import Outcome, Stack, optimizer_key
-from .watching import StackBar
 
 __all__ = ["train"]
 
@@ -241,7 +241,7 @@ def _train_unobserved(tasks: list[TrainingTask], run: Run) -> Outcomes:
 
 
 def _train_observed(task: TrainingTask) -> Outcomes:
-    from .engine import TrainingEngine
+    from .callbacks import TrainingEngine
 
     engine = TrainingEngine(task)
     # Callbacks get ordinary tensors: those of inference mode cannot be used outside it.

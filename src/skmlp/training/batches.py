@@ -16,8 +16,8 @@ import scipy.sparse
 import torch
 from torch import Tensor
 
-from .._task import Rows
 from ..network.tensors import dense_tensor
+from ..task import Rows
 
 # Rows are gathered for several steps at once, up to about this many bytes: one gather costs
 # as much as a few small steps' worth of overhead, and beyond the cache it gains nothing. On an

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import cache
 
-from .._config import current_executor
-from .._task import TrainingTask
-from .._warnings import warn_caller
+from ..machine.warnings import warn_caller
+from ..settings import current_executor
+from ..task import TrainingTask
 
 
 def is_for_loops(task: TrainingTask) -> bool:

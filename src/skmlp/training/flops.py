@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from .._task import FULL_BATCH_OPTIMIZERS, TrainingTask
+from ..task import FULL_BATCH_OPTIMIZERS, TrainingTask
 
 
 def flops_per_step(task: TrainingTask) -> int:

@@ -16,9 +16,9 @@ import scipy.sparse
 import torch
 from torch import Tensor
 
-from .._task import Rows, TrainingResult, TrainingTask
 from ..network.architecture import NetworkArrays
 from ..network.tensors import dense_tensor
+from ..task import Rows, TrainingResult, TrainingTask
 from .progress import DivergenceError, Progress, check_finite
 from .stack import build_module, finished, random_streams, starting_weights
 from .validation import Validation

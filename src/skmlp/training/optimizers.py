@@ -21,9 +21,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._task import OptimizerSettings, needs_closure
 from ..network.mlp import Blocks, per_network
 from ..network.tensors import dense_tensor
+from ..task import OptimizerSettings, needs_closure
 
 
 class FusedAdam(torch.optim.Adam):

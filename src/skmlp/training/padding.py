@@ -14,9 +14,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from .._task import FULL_BATCH_OPTIMIZERS, TrainingResult, TrainingTask
 from ..network.architecture import Architecture, NetworkArrays
 from ..network.layers import layers_of, slots_of
+from ..task import FULL_BATCH_OPTIMIZERS, TrainingResult, TrainingTask
 from .flops import flops_per_step
 from .stack import Outcome, random_streams, starting_weights
 

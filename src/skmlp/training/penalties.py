@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._task import TrainingTask
 from ..network.mlp import (
     Blocks,
     StackedMLP,
@@ -16,9 +15,10 @@ from ..network.mlp import (
     squares_per_network,
     sum_per_network,
 )
+from ..task import TrainingTask
 from .batches import Chunk
 from .optimizers import StackOptimizer
-from .weights import check_penalty
+from .row_weights import check_penalty
 
 
 def l2_strength(task: TrainingTask) -> float:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from math import exp, inf, isfinite, log1p
 from typing import Any
 
-from .._task import TrainingTask
+from ..task import TrainingTask
 
 # scikit-learn's constants: an adaptive rate is divided by 5, until it is at most 1e-6.
 _ADAPTIVE_DIVISOR = 5.0

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._task import Checkpoint, RandomStates, TrainingResult, TrainingTask
 from ..network.architecture import NetworkArrays
 from ..network.initialization import Layer, initial_layer
 from ..network.mlp import StackedMLP
+from ..task import Checkpoint, RandomStates, TrainingResult, TrainingTask
 from .batches import Chunk, RowOrder, RowStore, chunk_steps
 from .dropout import DropoutMasks
 from .optimizers import StackOptimizer

@@ -13,12 +13,12 @@ import scipy.sparse
 import torch
 from torch import Tensor
 
-from .._task import TrainingTask
 from ..network.losses import LOSSES
 from ..network.mlp import StackedMLP
 from ..network.tensors import dense_tensor, device_rows
+from ..task import TrainingTask
 from .batches import RowOrder, RowStore
-from .weights import validation_weights
+from .row_weights import validation_weights
 
 # Networks are validated together up to this many numbers in their widest layers: beyond, each
 # has enough to do, and all their rows side by side would take much memory.

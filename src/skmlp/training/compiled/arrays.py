@@ -8,8 +8,8 @@ from itertools import pairwise
 import numpy as np
 import scipy.sparse
 
-from ..._task import TrainingTask
 from ...network.architecture import NetworkArrays
+from ...task import TrainingTask
 from .codes import (
     ACTIVATION_CODES,
     BIASES_AT,

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..._task import OptimizerSettings
+from ...task import OptimizerSettings
 from .arrays import Parameters
 from .codes import MU_PRODUCT, STEP
 

@@ -9,8 +9,8 @@ from itertools import pairwise
 import numpy as np
 from scipy.sparse import issparse
 
-from ..._task import TrainingTask
 from ...network.architecture import NetworkArrays
+from ...task import TrainingTask
 from ..full_batch import row_weights
 from .network import CompiledNetwork
 

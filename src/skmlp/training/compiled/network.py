@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import issparse
 
-from ..._task import Checkpoint, RandomStates, TrainingResult, TrainingTask
+from ...task import Checkpoint, RandomStates, TrainingResult, TrainingTask
 from ..batches import RowOrder
 from ..draws import Levels
 from ..flops import flops_per_step
 from ..progress import Progress, check_finite
+from ..row_weights import check_penalty
 from ..stack import finished, random_streams, starting_weights
-from ..weights import check_penalty
 from .arrays import Parameters, Workspace, fixed, layer_table, rows_of, set_levels
 from .blas import gemm_address
 from .checkpoints import read_state, state_of

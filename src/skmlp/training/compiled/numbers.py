@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..._task import TrainingTask
+from ...task import TrainingTask
 from .codes import (
     BETA_1,
     BETA_2,

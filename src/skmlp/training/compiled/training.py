@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..._task import FULL_BATCH_OPTIMIZERS, TrainingTask
+from ...task import FULL_BATCH_OPTIMIZERS, TrainingTask
 from ..full_batch import train_full_batch
 from ..stack import Outcome
 from .full_batch import CompiledEvaluator

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import issparse
 
-from ..._task import Matrix, TrainingTask
-from ..weights import validation_weights
+from ...task import Matrix, TrainingTask
+from ..row_weights import validation_weights
 from .arrays import Workspace, fixed, layer_table, rows_of
 from .blas import gemm_address
 from .codes import LOSS_CODES, SCORE_CODES

@@ -10,7 +10,7 @@ import pytest
 from helpers import make_task
 
 import skmlp
-from skmlp._config import current_executor
+from skmlp.settings import current_executor
 from skmlp.training import executors, train
 
 HIDDEN_NUMBA = """
@@ -87,7 +87,7 @@ def test_searches_train_by_the_executor_of_their_block(executor, engine):
 
     class Asked(skmlp.MLPClassifier):
         def fit(self, X, y):
-            from skmlp._config import current_executor
+            from skmlp.settings import current_executor
 
             self.executor_ = current_executor()
             return super().fit(X, y)

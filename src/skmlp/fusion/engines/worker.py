@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from .._config import config, current_executor
-from .._meeting import run_together
-from .._waves import Wave
+from ...settings import config, current_executor
+from ..meeting import run_together
+from ..waves import Wave
 from .gpus import own_gpu
 from .outcomes import pack_outcome
 from .packing import Packed, unpack

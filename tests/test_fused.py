@@ -45,7 +45,8 @@ from sklearn.svm import SVC
 from skorch.callbacks import Callback
 
 import skmlp
-from skmlp import MLPClassifier, MLPRegressor, _meeting
+from skmlp import MLPClassifier, MLPRegressor
+from skmlp.fusion import meeting
 
 pytestmark = pytest.mark.filterwarnings("ignore:One or more of the test scores:UserWarning")
 
@@ -58,13 +59,13 @@ def globals_untouched():
 @pytest.fixture
 def stacks(monkeypatch):
     """Sizes of the groups of tasks that were trained together."""
-    sizes, train = [], _meeting._train
+    sizes, train = [], meeting._train
 
     def recorded(tasks, **others):
         sizes.append(len(tasks))
         return train(tasks, **others)
 
-    monkeypatch.setattr(_meeting, "_train", recorded)
+    monkeypatch.setattr(meeting, "_train", recorded)
     return sizes
 
 
@@ -380,7 +381,7 @@ def test_cancelled_fits_leave_the_warning_filters_alone_however_slowly_they_end(
                 error_score="raise",
             )
         assert list(warnings.filters) == filters
-        assert not any(thread.name == _meeting.THREAD_NAME for thread in threading.enumerate())
+        assert not any(thread.name == meeting.THREAD_NAME for thread in threading.enumerate())
         time.sleep(0.3)
         assert list(warnings.filters) == filters
 
@@ -408,10 +409,10 @@ def test_an_interrupt_stops_all_and_leaves_no_thread(monkeypatch):
     def interrupted(tasks, **others):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_meeting, "_train", interrupted)
+    monkeypatch.setattr(meeting, "_train", interrupted)
     with skmlp.fused(), pytest.raises(KeyboardInterrupt):
         GridSearchCV(scaled(), GRID, cv=3).fit(X, y)
-    members = [t for t in threading.enumerate() if t.name == _meeting.THREAD_NAME]
+    members = [t for t in threading.enumerate() if t.name == meeting.THREAD_NAME]
     for thread in members:
         thread.join(timeout=5)
     assert not any(thread.is_alive() for thread in members)

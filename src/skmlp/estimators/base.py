@@ -14,10 +14,23 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ._constraints import CONSTRAINTS, check_together
-from ._convergence import convergence_messages
-from ._device import resolve_device, resolve_dtype, resolve_prediction_device
-from ._inputs import (
+from ..fusion.meeting import train_or_meet
+from ..machine.device import resolve_device, resolve_dtype, resolve_prediction_device
+from ..machine.warnings import warn_caller
+from ..network.architecture import NetworkArrays
+from ..task import (
+    FULL_BATCH_OPTIMIZERS,
+    CallbackView,
+    Observed,
+    OptimizerSettings,
+    Rows,
+    TrainingResult,
+    TrainingTask,
+)
+from .constraints import CONSTRAINTS, check_together
+from .convergence import convergence_messages
+from .prediction import Trained, out_activation, predict_logits
+from .rows import (
     as_dtype,
     as_rows,
     check_outputs,
@@ -28,19 +41,6 @@ from ._inputs import (
     per_layer,
     with_weight,
 )
-from ._meeting import train_or_meet
-from ._prediction import Trained, out_activation, predict_logits
-from ._task import (
-    FULL_BATCH_OPTIMIZERS,
-    CallbackView,
-    Observed,
-    OptimizerSettings,
-    Rows,
-    TrainingResult,
-    TrainingTask,
-)
-from ._warnings import warn_caller
-from .network.architecture import NetworkArrays
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -392,7 +392,7 @@ class BaseMLP(BaseEstimator, ABC):
     def _weight_decay(self) -> float:
         if self.weight_decay != "auto":
             return float(self.weight_decay)
-        from .training.optimizers import OPTIMIZERS
+        from ..training.optimizers import OPTIMIZERS
 
         family = OPTIMIZERS.get(self.optimizer) if isinstance(self.optimizer, str) else None
         return family.default_weight_decay if family else 0.0

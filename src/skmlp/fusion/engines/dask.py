@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import distributed
 import numpy as np
 
-from .._meeting import Cancelled
+from ..meeting import Cancelled
 from .engine import MOST_ATTEMPTS, Engine, WorkersLost
 from .worker import Share, run_share
 

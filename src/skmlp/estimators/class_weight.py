@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import compute_class_weight
 
-from ._inputs import check_product
+from .rows import check_product
 
 _OWNER = "The 'class_weight' parameter of MLPClassifier"
 

@@ -14,9 +14,9 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from time import perf_counter
 from typing import Any
 
-from ._fit_times import with_own_fit_time
-from ._task import TrainingResult, TrainingTask
-from ._turns import Turns, WarningsState
+from ..task import TrainingResult, TrainingTask
+from .fit_times import with_own_fit_time
+from .turns import Turns, WarningsState
 
 THREAD_NAME = "skmlp-member"
 
@@ -44,7 +44,7 @@ def train_or_meet(task: TrainingTask) -> TrainingResult:
 def _train(
     tasks: Sequence[TrainingTask], *, progress: bool = False
 ) -> list[TrainingResult | Exception]:
-    from .training import train  # imports torch
+    from ..training import train  # imports torch
 
     return train(tasks, progress=progress)
 

@@ -7,10 +7,10 @@ import torch
 from helpers import assert_same, make_task, trained_alone
 
 from skmlp import training
-from skmlp._task import OptimizerSettings
+from skmlp.task import OptimizerSettings
 from skmlp.training import train
+from skmlp.training.bar import StackBar
 from skmlp.training.stack import Stack
-from skmlp.training.watching import StackBar
 
 
 def bars(text: str) -> list[str]:

@@ -14,14 +14,14 @@ from typing import Any, TypeVar
 import joblib
 from joblib.parallel import FallbackToBackend, ParallelBackendBase
 
-from ._foreign import are_foreign, deals_fits, is_foreign
-from ._meeting import run_together
-from ._outside import outside_backend, run_outside
-from ._overlap import Overlap
-from ._waves import Wave
 from .engines import ENGINES, Engine, start_engine
 from .engines.outcomes import Outcome
 from .engines.shares import run_shares
+from .foreign import are_foreign, deals_fits, is_foreign
+from .meeting import run_together
+from .outside import outside_backend, run_outside
+from .overlap import Overlap
+from .waves import Wave
 
 __all__ = ["fused"]
 

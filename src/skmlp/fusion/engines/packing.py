@@ -12,7 +12,7 @@ import cloudpickle
 import joblib
 import numpy as np
 
-from .._base import BaseMLP
+from ...estimators.base import BaseMLP
 
 # As joblib's max_nbytes: smaller arrays are written into each share. Larger ones are read-only in
 # the workers, as they are in joblib's.

@@ -24,8 +24,8 @@ from skorch.dataset import Dataset
 from skorch.utils import freeze_parameter
 from torch import Tensor
 
-from .._task import Observed, TrainingTask
 from ..network.tensors import dense_tensor
+from ..task import Observed, TrainingTask
 from .stack import Stack
 from .validation import Validated
 

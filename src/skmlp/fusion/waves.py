@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ._task import TrainingTask
+from ..task import TrainingTask
 
 # Members that may wait at once unless memory ends first: beyond a few hundred small networks a
 # step's cost per network no longer falls, and a stack of large ones is trained in slices anyway.

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._device import usual_torch
-from ._processor import one_thread
-from ._task import Matrix
-from .network.architecture import Architecture, NetworkArrays
+from ..machine.device import usual_torch
+from ..machine.processor import one_thread
+from ..network.architecture import Architecture, NetworkArrays
+from ..task import Matrix
 
 # Below this many floating-point operations one core predicts: it takes less than a millisecond,
 # and in a thread that has not used OpenMP before (as the fits of fused searches are) or on a busy
@@ -30,9 +30,9 @@ def predict_logits(
     """Logits (n, m) of rows X (n, d), in the dtype of the weights."""
     import torch
 
-    from .network.forward import logits_in_parts
-    from .network.layers import layers_of, slots_of
-    from .network.mlp import Blocks
+    from ..network.forward import logits_in_parts
+    from ..network.layers import layers_of, slots_of
+    from ..network.mlp import Blocks
 
     dtype = getattr(torch, arrays.coefs[0].dtype.name)
     flops = 2 * X.shape[0] * sum(w.size for w in arrays.coefs)
@@ -48,7 +48,7 @@ def mean_of(logits: np.ndarray, loss: str) -> np.ndarray:
     """A network's outputs: probabilities, or expected values."""
     import torch
 
-    from .network.losses import LOSSES
+    from ..network.losses import LOSSES
 
     with torch.inference_mode():
         return LOSSES[loss].mean(torch.from_numpy(logits)).numpy()
@@ -56,6 +56,6 @@ def mean_of(logits: np.ndarray, loss: str) -> np.ndarray:
 
 def out_activation(loss: str) -> str:
     """Name of the output activation that belongs to a loss."""
-    from .network.losses import LOSSES
+    from ..network.losses import LOSSES
 
     return LOSSES[loss].out_activation

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 
 import numpy as np
 
-from ._warnings import warn_caller
+from .warnings import warn_caller
 
 
 def resolve_device(requested: str, owner: str) -> str:

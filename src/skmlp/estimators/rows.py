@@ -10,7 +10,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight
 
-from ._task import Matrix, Rows
+from ..task import Matrix, Rows
 
 
 def fresh_random_state(random_state) -> np.random.RandomState:

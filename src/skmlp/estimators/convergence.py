@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._task import TrainingResult, TrainingTask
+from ..task import TrainingResult, TrainingTask
 
 # Networks start with outputs of order one, and a step of most optimizers moves a weight by about
 # the learning rate: to reach targets this much larger takes more epochs than anybody waits.

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ._overlap import Overlap
+from .overlap import Overlap
 
 # Seconds that a thread waits for another search's member to pause. Mostly that is over in
 # milliseconds. If it takes longer, the member may be waiting for this very thread, having given

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
-from ._task import FULL_BATCH_OPTIMIZERS
+from ..task import FULL_BATCH_OPTIMIZERS
 
 
 class TableNames(StrOptions):
@@ -68,7 +68,7 @@ def per_layer(constraint: Options | Interval) -> Checked:
 def _is_optimizer_class(value: object) -> bool:
     if isinstance(value, str):
         return False
-    from .training.optimizers import is_optimizer_class
+    from ..training.optimizers import is_optimizer_class
 
     return is_optimizer_class(value)
 
@@ -111,7 +111,7 @@ _NON_NEGATIVE = Interval(Real, 0, None, closed="left")
 _POSITIVE = Interval(Real, 0, None, closed="neither")
 _AT_LEAST_ONE = Interval(Integral, 1, None, closed="left")
 _PROBABILITY = Interval(Real, 0, 1, closed="left")
-_ACTIVATIONS = TableNames(".network.activations", "ACTIVATIONS")
+_ACTIVATIONS = TableNames("..network.activations", "ACTIVATIONS")
 
 CONSTRAINTS: dict[str, list] = {
     "hidden_layer_sizes": [
@@ -119,10 +119,10 @@ CONSTRAINTS: dict[str, list] = {
     ],
     "activation": [_ACTIVATIONS, per_layer(_ACTIVATIONS)],
     "negative_slope": [_NON_NEGATIVE],
-    "normalization": [TableNames(".network.layers", "NORMALIZATIONS"), None],
-    "initialization": [TableNames(".network.initialization", "INITIALIZATIONS"), callable],
+    "normalization": [TableNames("..network.layers", "NORMALIZATIONS"), None],
+    "initialization": [TableNames("..network.initialization", "INITIALIZATIONS"), callable],
     "optimizer": [
-        TableNames(".training.optimizers", "OPTIMIZERS", more=FULL_BATCH_OPTIMIZERS),
+        TableNames("..training.optimizers", "OPTIMIZERS", more=FULL_BATCH_OPTIMIZERS),
         Checked(_is_optimizer_class, "a torch.optim.Optimizer class or functools.partial of one"),
     ],
     "alpha": [_NON_NEGATIVE],
@@ -132,7 +132,7 @@ CONSTRAINTS: dict[str, list] = {
     "max_grad_norm": [_POSITIVE, None],
     "max_grad_value": [_POSITIVE, None],
     "batch_size": [StrOptions({"auto"}), _AT_LEAST_ONE],
-    "learning_rate": [TableNames(".training.progress", "SCHEDULES")],
+    "learning_rate": [TableNames("..training.progress", "SCHEDULES")],
     "learning_rate_init": [_POSITIVE],
     "power_t": [_NON_NEGATIVE],
     "max_iter": [_AT_LEAST_ONE],

@@ -1,4 +1,4 @@
-"""Multilayer perceptron for regression."""
+"""Multilayer perceptron for classification."""
 
 from __future__ import annotations
 
@@ -8,30 +8,32 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import scipy.sparse
-from sklearn.base import RegressorMixin
+from sklearn.base import ClassifierMixin
 from sklearn.utils import column_or_1d
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
-from ._base import BaseMLP, with_mini_batches
-from ._constraints import CONSTRAINTS, REGRESSOR_CONSTRAINTS
-from ._inputs import finite_numbers
-from ._names import (
+from ..task import CallbackView
+from .base import BaseMLP, with_mini_batches
+from .class_weight import weighted_by_class
+from .constraints import CLASSIFIER_CONSTRAINTS, CONSTRAINTS
+from .names import (
     Activations,
+    ClassWeight,
     Initialization,
     LayerSizes,
     Optimizer,
     RandomState,
-    RegressionLossName,
     ScheduleName,
 )
-from ._prediction import mean_of
-from ._task import CallbackView
+from .prediction import mean_of
 
 
-class MLPRegressor(RegressorMixin, BaseMLP):
-    """Multilayer perceptron regressor, for one or several outputs.
+class MLPClassifier(ClassifierMixin, BaseMLP):
+    """Multilayer perceptron classifier.
 
-    Parameters have scikit-learn's names, defaults and meaning where
-    `sklearn.neural_network.MLPRegressor` has them, with ``optimizer`` in place of ``solver``.
+    Binary and multilabel problems have logistic outputs, multiclass ones a softmax; the loss is
+    the cross-entropy. Parameters have scikit-learn's names, defaults and meaning where
+    `sklearn.neural_network.MLPClassifier` has them, with ``optimizer`` in place of ``solver``.
 
     Parameters
     ----------
@@ -40,10 +42,13 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     activation : str or sequence of str, default="relu"
         Activation of the hidden layers, or one per layer: "identity", "logistic", "tanh", "relu",
         "leaky_relu", "elu", "selu", "gelu", "silu", "mish" or "softplus".
-    loss : {"squared_error", "poisson"}, default="squared_error"
-        Half the squared error, or half the Poisson deviance with a log link (needs y >= 0), each
-        summed over the outputs. (scikit-learn's MLP has the same gradients, and reports the mean
-        over the outputs.)
+    class_weight : dict, list of dict, "balanced" or None, default=None
+        Weights of the classes, multiplied into the sample weights; "balanced" gives every class
+        the same total. A list has a dict per label, for multilabel problems. The validation loss
+        and score do not use them.
+    label_smoothing : float, default=0.0
+        ε: targets become (1 - ε) times themselves plus ε spread evenly over the classes
+        (Szegedy et al. 2016). Validation uses plain targets.
     negative_slope : float, default=0.01
         Slope of "leaky_relu" below zero.
     normalization : {"batch", "layer"} or None, default=None
@@ -108,9 +113,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Whether "sgd" uses Nesterov's momentum.
     early_stopping : bool, default=False
         Whether to stop when the validation score no longer improves, and return to the best
-        weights. The score is R², on ``validation_fraction`` of the rows or on ``X_val``.
+        weights. The score is the accuracy (multilabel: of whole rows), on
+        ``validation_fraction`` of the rows or on ``X_val``.
     validation_fraction : float, default=0.1
-        Share of the rows that ``early_stopping`` holds out.
+        Share of the rows that ``early_stopping`` holds out, with the proportions of the
+        classes where their counts allow it.
     beta_1, beta_2 : float, default=0.9, 0.999
         Decay rates of the moments, for "adam", "adamw", "nadam", "adamax" and "radam".
     epsilon : float, default=1e-8
@@ -133,6 +140,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     Attributes
     ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels, sorted; for multilabel problems the columns' numbers.
     coefs_ : list of ndarray of shape (fan_in, fan_out)
         Weights of each layer.
     intercepts_ : list of ndarray of shape (fan_out,)
@@ -178,27 +187,36 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     See Also
     --------
-    MLPClassifier : The same for classification.
+    MLPRegressor : The same for regression.
+    sklearn.svm.SVC : Kernel classifier, for comparison (`skmlp.compare`).
+
+    References
+    ----------
+    Glorot & Bengio (2010), "Understanding the difficulty of training deep feedforward neural
+    networks". He et al. (2015), arXiv:1502.01852. Kingma & Ba (2014), arXiv:1412.6980.
+    Loshchilov & Hutter (2019), arXiv:1711.05101.
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from skmlp import MLPRegressor
-    >>> X = np.linspace(-3, 3, 300)[:, None]
-    >>> y = np.sin(X[:, 0])
-    >>> model = MLPRegressor((32,), activation="tanh", optimizer="lbfgs", random_state=0)
-    >>> bool(model.fit(X, y).score(X, y) > 0.99)
+    >>> from sklearn.datasets import make_circles
+    >>> from skmlp import MLPClassifier
+    >>> X, y = make_circles(400, noise=0.1, factor=0.5, random_state=0)
+    >>> model = MLPClassifier((16,), learning_rate_init=0.02, random_state=0).fit(X, y)
+    >>> bool(model.score(X, y) > 0.98)
     True
+    >>> model.predict([[0.0, 0.0], [1.0, 0.0]])
+    array([1, 0])
     """
 
-    _parameter_constraints = {**CONSTRAINTS, **REGRESSOR_CONSTRAINTS}
+    _parameter_constraints = {**CONSTRAINTS, **CLASSIFIER_CONSTRAINTS}
 
     def __init__(
         self,
         hidden_layer_sizes: LayerSizes = (100,),
         activation: Activations = "relu",
         *,
-        loss: RegressionLossName = "squared_error",
+        class_weight: ClassWeight = None,
+        label_smoothing: float = 0.0,
         negative_slope: float = 0.01,
         normalization: Literal["batch", "layer"] | None = None,
         initialization: Initialization = "auto",
@@ -235,7 +253,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self._set_parameters(locals())
 
     @with_mini_batches
-    def partial_fit(self, X, y, sample_weight=None) -> Self:
+    def partial_fit(self, X, y, sample_weight=None, classes=None) -> Self:
         """Train one epoch on these rows, going on where the last call stopped.
 
         The optimizer's state and the random streams are kept from call to call: n calls with the
@@ -246,55 +264,208 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
             Training rows.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Values.
+            Class labels or an indicator matrix.
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row in its batch's mean loss.
+        classes : array-like of shape (n_classes,), default=None
+            All labels that will ever be seen; needed in the first call (not for multilabel ``y``).
 
         Returns
         -------
         self : object
+
+        Raises
+        ------
+        ValueError
+            If the first call lacks ``classes``, or a label is not among them.
         """
-        return self._partial_fit(X, y, sample_weight)
+        return self._partial_fit(X, y, sample_weight, classes)
+
+    def decision_function(self, X) -> np.ndarray:
+        """Logits of the rows of X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) for two classes, else (n_samples, n_classes)
+            For two classes, the log-odds of ``classes_[1]``.
+        """
+        logits = self._logits(X)
+        return logits[:, 0] if self._is_binary() else logits
+
+    def predict_proba(self, X) -> np.ndarray:
+        """Probabilities of the classes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Columns as in ``classes_``; for multilabel problems the probability of each label.
+        """
+        return self._probabilities(self._logits(X), self._trained.loss)
+
+    def predict_log_proba(self, X) -> np.ndarray:
+        """Logarithms of the probabilities of the classes, computed from the logits.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Finite even where ``predict_proba`` rounds to zero.
+        """
+        logits = self._logits(X)
+        with np.errstate(under="ignore"):
+            if self._is_binary():
+                return -np.logaddexp(0, np.hstack([logits, -logits]))
+            if self._multilabel:
+                return -np.logaddexp(0, -logits)
+            return logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
 
     # What the base class asks for
 
     def _check_y(self, y) -> np.ndarray:
         y = y.toarray() if scipy.sparse.issparse(y) else y
-        y = finite_numbers(y)
-        return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+        check_classification_targets(y)
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        if y.ndim == 2 and type_of_target(y) != "multilabel-indicator":
+            raise ValueError(
+                "y with several columns must be a multilabel indicator of 0 and 1; got "
+                f"{type_of_target(y)!r}. Fit one classifier per column with MultiOutputClassifier."
+            )
+        if y.ndim == 2 and not np.isin(y, (0, 1)).all():
+            raise ValueError(
+                "y with several columns must be a multilabel indicator of 0 and 1; got the values "
+                f"{np.unique(y)!r}. Use sklearn.preprocessing.MultiLabelBinarizer, or compare y "
+                "with its positive value."
+            )
+        return y
 
     def _start_targets(self, y: np.ndarray, classes: Any) -> None:
-        self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
+        self._multilabel = y.ndim == 2
+        if self._multilabel:
+            self.classes_ = np.arange(y.shape[1])
+        else:
+            self.classes_ = np.unique(y if classes is None else checked_classes(classes))
+        n_classes = len(self.classes_)
+        self.n_outputs_ = 1 if n_classes == 2 and not self._multilabel else n_classes
+
+    def _check_partial_fit_classes(self, y, classes, *, first: bool) -> None:
+        if first and classes is None and type_of_target(y) != "multilabel-indicator":
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        if classes is not None:
+            classes = checked_classes(classes)
+        known = classes is None or first or np.array_equal(self.classes_, np.unique(classes))
+        if not known:
+            raise ValueError(
+                f"`classes={classes!r}` is not the same as on last call to partial_fit, was: "
+                f"{self.classes_!r}"
+            )
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight='balanced' needs all rows at once: for partial_fit compute the "
+                "weights with sklearn.utils.compute_class_weight and give them as a dict."
+            )
+
+    def _check_continued(self, y: np.ndarray) -> None:
+        present = self.classes_ if self._multilabel else np.unique(y)
+        if not np.array_equal(present, self.classes_):
+            raise ValueError(
+                "warm_start can only be used where `y` has the same classes as in the previous "
+                f"call to fit. Previously got {self.classes_}, `y` has {present}. Set "
+                "warm_start=False, or use partial_fit with all 'classes'."
+            )
 
     def _targets(self, y: np.ndarray, name: str = "y") -> np.ndarray:
-        targets = y.reshape(len(y), -1)
-        if targets.shape[1] != self.n_outputs_:
+        if self._multilabel != (y.ndim == 2) or (y.ndim == 2 and y.shape[1] != len(self.classes_)):
             raise ValueError(
-                f"{name} has {targets.shape[1]} outputs, but the regressor was fitted for "
-                f"{self.n_outputs_}."
+                f"{name} has shape {y.shape}, but the classifier was fitted for "
+                + (f"{len(self.classes_)} labels." if self._multilabel else "one label per row.")
             )
-        if self.loss == "poisson" and (targets < 0).any():
+        if self._multilabel:
+            return (y != 0).astype(np.float64)
+        codes = self._codes(y, name)
+        if self._is_binary():
+            return codes[:, None].astype(np.float64)
+        return np.eye(len(self.classes_))[codes]
+
+    def _codes(self, y: np.ndarray, name: str) -> np.ndarray:
+        codes = np.searchsorted(self.classes_, y).clip(max=len(self.classes_) - 1)
+        unknown = self.classes_[codes] != y
+        if unknown.any():
             raise ValueError(
-                f"loss='poisson' needs targets of at least zero; {name} goes down to "
-                f"{targets.min():g}. Use loss='squared_error'."
+                f"{name} has classes that were not seen before: {np.unique(y[unknown])!r}; "
+                f"the known classes are {self.classes_!r}."
             )
-        return targets
+        return codes
+
+    def _training_targets(self, targets: np.ndarray) -> np.ndarray:
+        smoothing = self.label_smoothing
+        if not smoothing or len(self.classes_) == 1:
+            return targets
+        n_classes = targets.shape[1] if self._loss_name() == "log_loss" else 2
+        return (1.0 - smoothing) * targets + smoothing / n_classes
+
+    def _training_weights(self, y: np.ndarray, sample_weight: np.ndarray | None):
+        if self.class_weight is None:
+            return sample_weight
+        return weighted_by_class(self.class_weight, y, self.classes_, sample_weight)
+
+    def _stratification(self, y: np.ndarray) -> np.ndarray | None:
+        return None if self._multilabel else y
+
+    def _is_binary(self) -> bool:
+        return len(self.classes_) == 2 and not self._multilabel
 
     def _loss_name(self) -> str:
-        return self.loss
+        return "binary_log_loss" if self._multilabel or self._is_binary() else "log_loss"
 
     def _score_name(self) -> str:
-        return "r2"
+        return "subset_accuracy" if self._loss_name() == "binary_log_loss" else "accuracy"
 
     def _decode(self, logits: np.ndarray, loss: str) -> np.ndarray:
+        if self._multilabel:
+            return (logits > 0).astype(int)
+        if self._is_binary():
+            return self.classes_[(logits[:, 0] > 0).astype(int)]
+        return self.classes_[logits.argmax(axis=1)]
+
+    def _probabilities(self, logits: np.ndarray, loss: str) -> np.ndarray:
         mean = mean_of(logits, loss)
-        return mean[:, 0] if self.n_outputs_ == 1 else mean
+        return np.hstack([1 - mean, mean]) if self._is_binary() else mean
 
     def _callback_view(self) -> CallbackView:
-        decode = partial(self._decode, loss=self.loss)
-        return CallbackView(self.callbacks, decode, None, "regressor")
+        decode, probabilities = (
+            partial(method, loss=self._loss_name())
+            for method in (self._decode, self._probabilities)
+        )
+        return CallbackView(self.callbacks, decode, probabilities, "classifier", self.classes_)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = True
+        tags.classifier_tags.multi_label = True
         return tags
+
+
+def checked_classes(classes: Any) -> np.ndarray:
+    """The ``classes`` of `partial_fit` as an array of labels.
+
+    Raises
+    ------
+    ValueError
+        If it is empty, or not a list of labels.
+    """
+    array = np.asarray(sorted(classes) if isinstance(classes, set) else classes)
+    missing = [c for c in array.ravel() if c is None or c != c]
+    if array.ndim != 1 or array.size == 0 or missing:
+        raise ValueError(f"classes must be a list with every label once. Got {classes!r} instead.")
+    return array

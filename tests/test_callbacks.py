@@ -32,9 +32,9 @@ from skorch.dataset import Dataset
 from torch.optim.lr_scheduler import StepLR
 
 from skmlp import MLPClassifier, MLPRegressor
-from skmlp._task import CallbackView
-from skmlp.training import engine
-from skmlp.training.engine import StackLoss, TrainingEngine
+from skmlp.task import CallbackView
+from skmlp.training import callbacks
+from skmlp.training.callbacks import StackLoss, TrainingEngine
 
 
 class Recorder(Callback):
@@ -187,7 +187,7 @@ def test_watching_changes_nothing_in_early_stopping_either(by_torch):
 
 def test_the_duration_of_an_epoch_is_the_clocks(monkeypatch):
     clock = iter([10.0, 12.5, 20.0, 21.0])
-    monkeypatch.setattr(engine, "time", SimpleNamespace(perf_counter=clock.__next__))
+    monkeypatch.setattr(callbacks, "time", SimpleNamespace(perf_counter=clock.__next__))
     _, history = history_of(max_iter=2)
     assert history[:, "dur"] == [2.5, 1.0]
 
@@ -336,8 +336,8 @@ def test_callbacks_of_other_forms():
     assert model.n_iter_ == 2
 
 
-def test_no_traceback_is_no_callbacks():
-    assert engine.raised_by_callback(None) is False
+def test_no_traceback_is_no_callback():
+    assert callbacks.raised_by_callback(None) is False
 
 
 class Lines(Callback):

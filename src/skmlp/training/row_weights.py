@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .._task import Rows
+from ..task import Rows
 
 
 def validation_weights(rows: Rows) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from .._waves import Wave
+from ..waves import Wave
 from .engine import MOST_ATTEMPTS, Engine, WorkersLost
 from .outcomes import Outcome
 from .packing import Packed, Stock, pack

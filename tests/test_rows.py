@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from skmlp._inputs import can_stratify, checked_weights, fresh_random_state, per_layer, take
-from skmlp._task import Rows
+from skmlp.estimators.rows import can_stratify, checked_weights, fresh_random_state, per_layer, take
+from skmlp.task import Rows
 
 
 def test_can_stratify_needs_two_rows_of_each_class_and_a_place_on_each_side():

@@ -1,0 +1,1 @@
+"""The processor, the device, and warnings that point at the caller."""
