@@ -6,7 +6,7 @@ import pytest
 import torch
 from helpers import assert_same, make_task, trained_alone
 
-from skmlp import training
+from skmlp import config, training
 from skmlp.task import OptimizerSettings
 from skmlp.training import train
 from skmlp.training.bar import StackBar
@@ -18,9 +18,15 @@ def bars(text: str) -> list[str]:
     return [state for state in text.replace("\n", "\r").split("\r") if "Training networks" in state]
 
 
+@pytest.fixture(params=["compiled", "torch"])
+def executor(request):
+    with config(executor=request.param):
+        yield
+
+
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_the_bar_counts_networks_and_shows_epochs_and_the_lowest_loss(
-    monkeypatch, capsys, n_threads
+    monkeypatch, capsys, n_threads, executor
 ):
     monkeypatch.setattr(training, "_FLOPS_FOR_SLICES", 1)
     monkeypatch.setattr(torch, "get_num_threads", lambda: n_threads)
@@ -33,7 +39,7 @@ def test_the_bar_counts_networks_and_shows_epochs_and_the_lowest_loss(
     assert f"lowest loss={lowest:.4g}" in last
 
 
-def test_the_bar_shows_the_best_validation_score_where_there_is_one(capsys):
+def test_the_bar_shows_the_best_validation_score_where_there_is_one(capsys, executor):
     tasks = [
         replace(make_task(seed=k), validation=make_task(seed=k).train, early_stopping=True)
         for k in range(3)
@@ -56,7 +62,7 @@ def test_an_epoch_is_shown_before_any_network_is_done_and_the_end_closes_the_bar
     assert bar._bar.disable  # what tqdm calls a closed bar
 
 
-def test_full_batch_networks_are_counted_too(capsys):
+def test_full_batch_networks_are_counted_too(capsys, executor):
     task = make_task(optimizer="lbfgs", max_iter=3)
     train([task, make_task()], progress=True)
     assert "2/2" in bars(capsys.readouterr().err)[-1]

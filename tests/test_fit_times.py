@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import warnings
-from time import sleep
+from time import perf_counter, sleep
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from helpers import make_task
 from sklearn.datasets import load_iris
 from sklearn.model_selection import GridSearchCV, _validation
 
@@ -89,3 +90,13 @@ def test_waiting_for_others_is_not_part_of_a_fit_time():
     # The first of eight waits for 0.7 s while the others prepare.
     assert times.min() >= 0.1
     assert times.max() < 0.5
+
+
+@pytest.mark.parametrize("executor", ["compiled", "torch"])
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_networks_tell_how_long_they_took(executor, optimizer):
+    start = perf_counter()
+    with skmlp.config(executor=executor):
+        results = training.train([make_task(optimizer=optimizer, seed=k) for k in range(3)])
+    elapsed = perf_counter() - start
+    assert all(0 < result.seconds <= elapsed for result in results)
