@@ -8,6 +8,7 @@ stack in turns; medians.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from statistics import median
 from time import perf_counter
 
@@ -52,7 +53,7 @@ def main() -> None:
         x = torch.randn(K, B, sizes[0])
         targets = torch.eye(sizes[-1])[torch.randint(sizes[-1], (K, B))]
         sides = [stack(K, sizes, by_hand=by_hand) for by_hand in (True, False)]
-        n = max(2, int(2e8 / (K * B * sum(a * b for a, b in zip(sizes, sizes[1:], strict=False)))))
+        n = max(2, int(2e8 / (K * B * sum(a * b for a, b in pairwise(sizes)))))
         n = min(n, 300)
         turns = [[microseconds(side, x, targets, n) for side in sides] for _ in range(11)]
         hand, auto = (median(times) for times in zip(*turns, strict=True))
