@@ -51,6 +51,7 @@ def random_configuration(rng: np.random.Generator) -> Configuration:
         "hidden_layer_sizes": shape,
         "activation": one_of(*ACTIVATIONS),
         "optimizer": optimizer,
+        "normalization": one_of(None, None, None, "batch", "layer"),
         "batch_size": one_of(16, 32),
         "random_state": int(rng.integers(1000)),
         "initialization": one_of("auto", "he_normal", "lecun_uniform", "orthogonal", "sklearn"),

@@ -9,7 +9,7 @@ import torch
 from helpers import make_task, random_rows
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from skmlp.estimators.prediction import Trained, predict_logits
+from skmlp.estimators.prediction import predict_logits
 from skmlp.machine.processor import (
     denormals_are_flushed,
     flushed_denormals,
@@ -17,6 +17,7 @@ from skmlp.machine.processor import (
     one_thread,
 )
 from skmlp.network import forward
+from skmlp.network.architecture import Architecture, NetworkArrays
 from skmlp.training import stack, train
 
 pytestmark = pytest.mark.usefixtures("by_torch")
@@ -62,8 +63,8 @@ def test_few_rows_are_predicted_on_one_thread(two_threads, threads_seen, n_rows,
     coefs = [np.ones((100, 200), np.float32), np.ones((200, 1), np.float32)]
     biases = [np.zeros(len(w.T), np.float32) for w in coefs]
     X = np.ones((n_rows, 100), np.float32)
-    trained = Trained(("relu",), 0.01, "squared_error")
-    logits = predict_logits(X, coefs, biases, trained, "cpu")
+    arrays = NetworkArrays(coefs, biases, {})
+    logits = predict_logits(X, arrays, Architecture((100, 200, 1), ("relu",)), "cpu")
     assert (logits == 100 * 200).all()
     assert threads_seen == [expected]
     assert torch.get_num_threads() == 2

@@ -172,9 +172,12 @@ def test_weights_that_diverge_in_the_last_step_are_an_error():
 
 def test_a_layer_without_inputs_is_finite():
     task = make_task()
-    finished(Progress(task), [np.empty((0, 3))], [np.zeros(3)], None)
+    finished(Progress(task), NetworkArrays([np.empty((0, 3))], [np.zeros(3)], {}), None)
     with pytest.raises(DivergenceError):
-        finished(Progress(task), [np.empty((0, 3))], [np.full(3, np.nan)], None)
+        finished(Progress(task), NetworkArrays([np.empty((0, 3))], [np.full(3, np.nan)], {}), None)
+    others = {"means.0": np.array([np.inf])}
+    with pytest.raises(DivergenceError):
+        finished(Progress(task), NetworkArrays([np.zeros((1, 3))], [np.zeros(3)], others), None)
 
 
 def resumed(task, first, **changes):
@@ -224,7 +227,7 @@ def step_by_hand(task):
     initial, _, dropout = random_streams(task)
     weights, biases = (
         [torch.from_numpy(a).requires_grad_() for a in part]
-        for part in starting_weights(task, initial)
+        for part in starting_weights(task, initial)[:2]
     )
     p, widths = task.dropout, task.layer_sizes[1:-1]
     drawn = DropoutMasks([p], widths, 40, [dropout], torch.float64, torch.device("cpu"))
@@ -287,7 +290,7 @@ def test_the_output_layer_starts_as_the_last_hidden_activation_asks():
     for hidden, last in [((300,), "logistic"), ((4, 300), "logistic"), ((300, 4), "tanh")]:
         names = ("tanh",) * (len(hidden) - 1) + (last,)
         task = make_task(hidden=hidden, activations=names, initialization="sklearn")
-        coefs, _ = starting_weights(task, np.random.default_rng(0))
+        coefs, *_ = starting_weights(task, np.random.default_rng(0))
         bound = np.sqrt((2 if last == "logistic" else 6) / (hidden[-1] + 3))
         largest = np.abs(coefs[-1]).max()
         assert 0.7 * bound < largest <= bound
