@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import replace
+from functools import cache
 from typing import Any, Self, TypeVar
 
 import numpy as np
@@ -89,6 +90,12 @@ class BaseMLP(BaseEstimator, ABC):
         if "solver" in parameters:
             raise TypeError(solver_message(cls.__name__, parameters["solver"]))
         return super().__new__(cls)
+
+    @classmethod
+    @cache
+    def _get_param_names(cls) -> list[str]:
+        """Once for each class: scikit-learn reads the signature at every clone and every check."""
+        return super()._get_param_names()
 
     def _set_parameters(self, parameters: Mapping[str, Any]) -> None:
         """Store the arguments of ``__init__`` as they are."""

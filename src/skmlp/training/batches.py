@@ -39,6 +39,16 @@ class RowOrder:
         self.position = 0
         self.rows = self.rng.permutation(self.n_rows) if self.shuffle else np.arange(self.n_rows)
 
+    def of_epochs(self, n: int) -> np.ndarray:
+        """The rows of this epoch and of the n - 1 that follow; the last becomes this one."""
+        if n == 1:
+            return self.rows
+        rows = [self.rows]
+        for _ in range(n - 1):
+            self.start_epoch()
+            rows.append(self.rows)
+        return np.concatenate(rows)
+
     @property
     def steps_left(self) -> int:
         return self.n_batches - self.position

@@ -62,6 +62,12 @@ class Progress:
     def _rounding(self) -> float:
         return _ROUNDING[self.task.dtype]
 
+    @property
+    def certain_epochs(self) -> float:
+        """How many epochs come before training can stop or the rate can change on a plateau."""
+        patience = self.task.n_iter_no_change - self.no_improvement_count + 1
+        return min(self.task.max_iter - self.n_iter, patience)
+
     def end_epoch(self, loss: float, rate: float) -> float:
         """Record the epoch's training loss; return the learning rate of the next epoch."""
         self.n_iter += 1

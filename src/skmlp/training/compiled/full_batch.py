@@ -12,6 +12,7 @@ from scipy.sparse import issparse
 from ...network.architecture import NetworkArrays
 from ...task import TrainingTask
 from ..full_batch import row_weights
+from .arrays import fixed
 from .network import CompiledNetwork
 
 # Numbers in the widest layer's units of one part of the rows, which then stay within the cache;
@@ -37,6 +38,7 @@ class CompiledEvaluator:
                 dropout=(0.0,) * len(task.activations),
             )
         )
+        self.rows = fixed(self.steps.order.rows, "int64")
         self.n_weights = self.steps.parameters.n_weights
         weights = row_weights(rows)
         sums = np.add.reduceat(weights, np.arange(0, len(rows), at_once))
@@ -53,7 +55,9 @@ class CompiledEvaluator:
         order = self.steps.order
         order.position = number
         n_rows = min(order.batch_size, order.n_rows - number * order.batch_size)
-        return share * self.steps.take_steps(1) / n_rows, share * self.steps.gradient
+        loss = np.zeros(1)
+        self.steps.take_steps(self.rows, loss, 1)
+        return share * float(loss[0]) / n_rows, share * self.steps.gradient
 
     def validate(self) -> tuple[float, float]:
         assert self.steps.validation is not None

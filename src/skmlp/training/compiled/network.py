@@ -22,6 +22,8 @@ from .validation import Validation
 
 # Operations of one compiled call: an interrupt is heard between two calls, some 0.1 s apart.
 _FLOPS_PER_CALL = 2e9
+# Rows of the epochs of one call.
+_MOST_ROWS = 1 << 17
 
 
 class CompiledNetwork:
@@ -64,24 +66,46 @@ class CompiledNetwork:
     def rate(self) -> float:
         return float(self.numbers[RATE])
 
-    def run_epoch(self) -> None:
-        """One epoch, its validation, and what follows from them.
+    def run_epochs(self) -> None:
+        """Some epochs, their validation, and what follows from them.
 
         Raises
         ------
         DivergenceError
         """
-        self._check_penalty()
-        loss = 0.0
-        while self.order.steps_left:
-            loss += self.take_steps(self._most_steps)
-        progress, loss = self.progress, loss / self.order.n_rows
+        losses = np.zeros(self._certain_epochs())
+        rows = fixed(self.order.of_epochs(len(losses)), "int64")
+        self._check_penalty(rows)
+        if len(losses) > 1:
+            self.take_steps(rows, losses, len(losses) * self.order.n_batches)
+        else:
+            while self.order.steps_left:
+                self.take_steps(rows, losses, min(self._most_steps, self.order.steps_left))
+        for loss in losses / self.order.n_rows:
+            self._end_epoch(float(loss))
+        if self.progress.stopping_reason is None:
+            self.order.start_epoch()
+
+    def _certain_epochs(self) -> int:
+        """How many epochs come for certain before anything has to be decided or said.
+
+        Between two calls of a loop the interpreter runs, which one network at a time can use; for
+        small networks it takes longer than the epoch.
+        """
+        task, order = self.task, self.order
+        if self.validation or self.levels.active or task.verbose:
+            return 1
+        if task.learning_rate == "invscaling":
+            return 1
+        most = min(self._most_steps // order.n_batches, _MOST_ROWS // order.n_rows)
+        return max(1, int(min(most, self.progress.certain_epochs)))
+
+    def _end_epoch(self, loss: float) -> None:
+        progress = self.progress
         check_finite(loss, progress.n_iter + 1, self.rate)
         if self.validation is not None:
             self._validate()
         self._set_rate(progress.end_epoch(loss, self.rate))
-        if progress.stopping_reason is None:
-            self.order.start_epoch()
 
     def result(self) -> TrainingResult:
         """The network as it is, or with its best weights.
@@ -97,20 +121,19 @@ class CompiledNetwork:
         checkpoint = self._checkpoint() if self.task.keep_checkpoint else None
         return finished(self.progress, arrays, self.rate, checkpoint)
 
-    def take_steps(self, most: int) -> float:
-        """Take the epoch's next steps; return the sum of batch rows times the batch's loss."""
-        n_steps = min(self.order.steps_left, most)
+    def take_steps(self, rows: np.ndarray, losses: np.ndarray, n_steps: int) -> None:
+        """Take the next steps, in the order of ``rows``; add their losses to their epochs'."""
         if self.levels.active:
             n_steps = min(n_steps, self.levels.steps_left)
             set_levels(self.table, self.levels.begins())
         task, order = self.task, self.order
-        loss = take_steps(
+        take_steps(
             task.dtype,
             gemm_address(task.dtype),
             self.rows,
             self.targets,
             self.weights,
-            fixed(order.rows, "int64"),
+            rows,
             order.position * task.batch_size,
             n_steps,
             task.batch_size,
@@ -126,17 +149,18 @@ class CompiledNetwork:
             self.space.units,
             self.space.saved,
             self.space.deltas,
+            losses,
         )
         order.position += n_steps
         if self.levels.active:
             self.levels.step += n_steps
-        return loss
 
-    def _check_penalty(self) -> None:
+    def _check_penalty(self, rows: np.ndarray) -> None:
         """Raise if the penalty of a batch of tiny sample weights is no number of the dtype."""
         if self.task.train.weights is not None and self.task.alpha:
+            epochs = self.task.train.weights[rows].reshape(-1, self.order.n_rows)
             begins = np.arange(0, self.order.n_rows, self.task.batch_size)
-            sums = np.add.reduceat(self.task.train.weights[self.order.rows], begins)
+            sums = np.add.reduceat(epochs, begins, axis=1).ravel()
             check_penalty(np.array([self.task.alpha]), sums.min(keepdims=True), self.task.dtype)
 
     def _validate(self) -> None:

@@ -15,9 +15,9 @@ from .updates import clip, penalize, update
 @Loop
 def take_steps(
     gemm, rows, T, weights, order, begin, n_steps, batch, loss_code, layers, n_weights, optimizer,
-    numbers, levels, flat, gradient, state, units, saved, deltas,
+    numbers, levels, flat, gradient, state, units, saved, deltas, losses,
 ):  # fmt: skip
-    """Take steps over rows; return the sum of batch rows times the batch's mean loss.
+    """Take steps over rows; add batch rows times the batch's mean loss to its epoch's sum.
 
     Parameters
     ----------
@@ -25,19 +25,20 @@ def take_steps(
         See `rows_of`.
     T : ndarray of shape (n, m)
     weights : ndarray of float64 of shape (n,), or (0,) for equal ones
-    order : ndarray of int of shape (n,)
-        Rows of the epoch; ``begin`` is the place of the first step's first.
+    order : ndarray of int of shape (epochs · n,)
+        Rows of one epoch after the other; ``begin`` is the place of the first step's first.
     loss_code, optimizer : int
         Codes.
     levels : ndarray of uint16
         Random levels of dropout, of these steps.
+    losses : ndarray of float64 of shape (epochs,)
     """
-    total, slope = 0.0, numbers[SLOPE]
+    first, slope, n_rows = begin, numbers[SLOPE], order.size // losses.size
     last = layers.shape[0] - 1
     m, at = layers[last, WIDTH], layers[last, UNITS_AT]
     for step in range(n_steps):
-        first = begin + step * batch
-        B = min(batch, order.size - first)
+        epoch = first // n_rows
+        B = min(batch, (epoch + 1) * n_rows - first)
         weight, penalty = 0.0, 0.0
         for i in range(B):
             weight += weights[order[first + i]] if weights.size else 1.0
@@ -77,8 +78,8 @@ def take_steps(
         if optimizer != NO_STEP:
             clip(gradient, numbers)
             update(optimizer, flat, gradient, state, n_weights, numbers)
-        total += B * (loss / weight + penalty)
-    return total
+        losses[epoch] += B * (loss / weight + penalty)
+        first += B
 
 
 @Loop

@@ -18,7 +18,7 @@ def train_network(task: TrainingTask, run: Any) -> Outcome:
             return train_full_batch(task, run, CompiledEvaluator)
         network = CompiledNetwork(task)
         while network.progress.stopping_reason is None and not run.stop.is_set():
-            network.run_epoch()
+            network.run_epochs()
             if run.bar is not None:
                 run.bar.note(network.progress)
         return network.result()
