@@ -10,10 +10,11 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
 
-from skmlp import MLPClassifier, MLPRegressor, fusion
+from skmlp import MLPClassifier, MLPRegressor
 from skmlp.comparison import Contestant
 from skmlp.comparison.metrics import make_metrics
 from skmlp.comparison.tuning import Rows, fit, is_fused, one_line, tune
+from skmlp.fusion import fused
 
 rng = np.random.default_rng(0)
 y = np.arange(90) % 2
@@ -63,13 +64,13 @@ def test_two_processes_find_the_same():
 
 def test_networks_train_together_and_become_what_they_become_alone(monkeypatch):
     together = []
-    original = fusion.run_together
+    original = fused.run_together
 
     def counted(calls, admit, **others):
         together.append(len(calls))
         return original(calls, admit)
 
-    monkeypatch.setattr(fusion, "run_together", counted)
+    monkeypatch.setattr(fused, "run_together", counted)
     mlp = MLPClassifier((4,), max_iter=5, random_state=0)
     found = tune(contestant(mlp, {"alpha": [0.1, 1.0]}), FOLDS, ACCURACY, 2)
     assert together == [6]
