@@ -15,9 +15,9 @@ from skmlp.network.activations import ACTIVATIONS
 from skmlp.network.losses import LOSSES
 from skmlp.task import TrainingResult
 from skmlp.training import train
-from skmlp.training.compiled import is_plain
+from skmlp.training.compiled import is_plain, network
 from skmlp.training.optimizers import OPTIMIZERS
-from skmlp.training.progress import SCHEDULES
+from skmlp.training.progress import SCHEDULES, DivergenceError
 
 
 def both_ways(task, rtol=1e-9):
@@ -364,3 +364,77 @@ def test_the_penalty_of_tiny_weights_is_an_error_where_float32_cannot_hold_it():
     with config(executor="compiled"):
         (found,) = train([replace(task, train=rows)])
     assert "too large for float32" in str(found)
+
+
+# Epochs that come for certain are one call
+
+
+def loops(tasks):
+    with config(executor="compiled"):
+        return train(tasks)
+
+
+def calls_of_loops(monkeypatch):
+    """How many epochs each call of the loop was for."""
+    seen = []
+    original = network.take_steps
+
+    def counted(*arguments):
+        seen.append(len(arguments[-1]))
+        return original(*arguments)
+
+    monkeypatch.setattr(network, "take_steps", counted)
+    return seen
+
+
+def test_epochs_that_come_for_certain_are_one_call(monkeypatch):
+    seen = calls_of_loops(monkeypatch)
+    loops([make_task(max_iter=30)])  # with endless patience
+    assert seen == [30]
+    seen.clear()
+    (result,) = loops([make_task(max_iter=30, tol=10.0, n_iter_no_change=4)])
+    assert result.stopping_reason == "no_improvement"
+    assert seen == [5, 1]  # the first loss is an improvement over none
+    assert result.n_iter == 6
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        {"dropout": 0.3},
+        {"learning_rate": "invscaling"},
+        {"validation": random_rows(seed=1)},
+        {"verbose": 1},
+    ],
+)
+def test_what_happens_after_each_epoch_is_between_two_calls(monkeypatch, capsys, others):
+    seen = calls_of_loops(monkeypatch)
+    loops([make_task(max_iter=3, **others)])
+    assert set(seen) == {1}
+
+
+@pytest.mark.parametrize("batch_size", [40, 16, 7])
+@pytest.mark.parametrize(
+    "others",
+    [
+        {},
+        {"shuffle": False, "optimizer": "sgd"},
+        {"tol": 0.1, "n_iter_no_change": 2},
+        {"tol": 0.1, "n_iter_no_change": 2, "learning_rate": "adaptive", "optimizer": "sgd"},
+        {"rows": replace(random_rows(), weights=np.linspace(0.1, 2, 40)), "alpha": 0.1},
+    ],
+)
+def test_several_epochs_are_those_one_after_the_other(monkeypatch, batch_size, others):
+    task = make_task(max_iter=40, batch_size=batch_size, **others)
+    (together,) = loops([task])
+    monkeypatch.setattr(network, "_MOST_ROWS", 0)
+    (one_by_one,) = loops([task])
+    assert_same(together, one_by_one, rtol=0)
+    assert together.loss_curve == one_by_one.loss_curve
+
+
+def test_a_loss_that_diverges_is_that_of_its_epoch():
+    task = make_task(loss="poisson", learning_rate_init=1e3, optimizer="sgd", max_iter=50)
+    (error,), (same,) = loops([task]), loops([replace(task, verbose=1)])
+    assert isinstance(error, DivergenceError)
+    assert str(error) == str(same)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from math import inf, nan
 
 import pytest
@@ -77,6 +78,22 @@ def test_scores_that_differ_by_rounding_are_a_tie(dtype, rounding):
     p.validate(1.0, p.best_validation_score + 0.1 - 1.1 * rounding)
     p.end_epoch(1.0, 0.1)
     assert (p.no_improvement_count, p.stopping_reason) == (1, "early_stopping")
+
+
+@pytest.mark.parametrize("start", [0, 3])
+def test_epochs_that_come_for_certain(start):
+    """None that do not come, and one before the last at most."""
+    task = make_task(max_iter=20, n_iter_no_change=4, tol=10.0)
+    progress = Progress(task, no_improvement_count=start, best_loss=0.0)
+    assert progress.certain_epochs == 5 - start
+    while progress.stopping_reason is None:
+        certain = progress.certain_epochs
+        assert certain >= 1
+        for _ in range(certain):
+            assert progress.stopping_reason is None
+            progress.end_epoch(1.0, 0.1)
+    assert progress.n_iter == 5 - start
+    assert Progress(replace(task, max_iter=3)).certain_epochs == 3
 
 
 def test_max_iter():
