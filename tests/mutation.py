@@ -51,7 +51,6 @@ MODULES = {
     "network.architecture": ["layers"],
     "network.forward": ["forward", "mlp", "validation"],
     "network.tensors": ["tensors", "forward", "validation"],
-    "network.products": ["products", "mlp"],
     "training.progress": ["progress", "stack", "oracles"],
     "training.dropout": ["dropout", "stack"],
     "training.batches": ["batches", "stack", "oracles"],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from math import prod
 from types import MappingProxyType
 
@@ -16,7 +15,6 @@ from .architecture import KINDS, Architecture, NetworkArrays, Slot
 from .forward import forward, logits_in_parts
 from .layers import PREDICTION, Step, layers_of, slots_of
 from .losses import LOSSES, Loss
-from .products import layer_products
 from .tensors import dense_tensor
 
 
@@ -250,27 +248,25 @@ class StackedMLP(torch.nn.Module):
         for i, activation in enumerate(self.activation_functions):
             # bmm and add_: baddbmm copies the biases into every row first, and takes 1.1 (K = 1)
             # to 4 times (K = 120, 2 to 10 units) as long
-            forward = space.products[i].forward
-            z = forward(h, blocks.weights[i], out=space.hidden[i]).add_(blocks.biases[i])
+            z = torch.bmm(h, blocks.weights[i], out=space.hidden[i]).add_(blocks.biases[i])
             h = activation.forward(z, slope)
             saved.append(h if activation.saves_output else z)
             if masks[i] is not None:
                 h = h * masks[i]
             inputs.append(h)
-        logits = space.products[-1].forward(h, blocks.weights[-1]).add_(blocks.biases[-1])
+        logits = torch.bmm(h, blocks.weights[-1]).add_(blocks.biases[-1])
         return logits, inputs, saved
 
     def _backward(self, delta, inputs, saved, masks, space):
         gradients, slope = self.gradients, self.negative_slope
         for i in range(len(inputs) - 1, -1, -1):
-            products = space.products[i]
-            products.weight_gradient(inputs[i], delta, gradients.weights[i])
+            torch.bmm(inputs[i].mT, delta, out=gradients.weights[i])
             if space.ones is not None:
                 torch.bmm(space.ones, delta, out=gradients.biases[i])
             else:
                 torch.sum(delta, 1, keepdim=True, out=gradients.biases[i])
             if i:
-                delta = products.backward(delta, self._transposed[i], out=space.deltas[i - 1])
+                delta = torch.bmm(delta, self._transposed[i], out=space.deltas[i - 1])
                 if masks[i - 1] is not None:
                     delta.mul_(masks[i - 1])
                 backward = self.activation_functions[i - 1].backward
@@ -300,10 +296,6 @@ class _WorkSpace:
             for i, shape in enumerate(shapes)
         ]
         self.no_masks = [None] * len(widths)
-        self.products = [
-            layer_products(blocks.n_networks, n_rows, fan_in, fan_out)
-            for fan_in, fan_out in pairwise(sizes)
-        ]
         # Sums over rows: for one network a product with ones takes half as long as a sum; for
         # many small networks the sum is faster.
         self.ones = blocks.flat.new_ones(1, 1, n_rows) if blocks.n_networks == 1 else None
