@@ -204,49 +204,9 @@ def test_momentum_zero_has_no_nesterov_step():
     torch.testing.assert_close(ours.blocks.flat, expected)
 
 
-def test_only_adamw_decays_unasked_and_only_adam_adds_the_penalty():
+def test_only_adamw_decays_unasked():
     decays = {name: family.default_weight_decay for name, family in OPTIMIZERS.items()}
     assert {name for name, decay in decays.items() if decay} == {"adamw"}
-    fused = hasattr(torch, "_fused_adam_")
-    assert [name for name, f in OPTIMIZERS.items() if f.adds_l2] == (["adam"] if fused else [])
-
-
-def penalized(l2, family="adam"):
-    blocks, gradients = random_blocks(3, 0), random_blocks(3, 1)
-    gradients.identity = [0, 1, 2]
-    return StackOptimizer([OptimizerSettings(family)] * 3, [0.01] * 3, blocks, gradients, l2)
-
-
-def test_l2_factors_are_added_to_the_gradients_of_weights(way_of_different_rates):
-    if way_of_different_rates == "directions":
-        assert not penalized([0.1, 0.1, 0.3]).adds_l2
-        return
-    ours, by_hand = penalized([0.1, 0.1, 0.3]), penalized(None)
-    assert ours.adds_l2
-    assert not by_hand.adds_l2
-    assert not penalized([0.1, 0.1, 0.3], "rmsprop").adds_l2
-    assert not penalized([0.1, 0.1, 0.3], torch.optim.ASGD).adds_l2
-    steps = [[0.1, 0.1, 0.3], [0.05, 0.05, 0.2], [0.1, 0.2, 0.3], [0.0, 0.0, 0.0]]
-    found = ours.l2_of_groups(np.array(steps).T)
-    assert found == [[0.1, 0.3], [0.05, 0.2], None, [0.0, 0.0]]
-    for step in range(4):
-        set_gradients(ours.gradients, step)
-        set_gradients(by_hand.gradients, step)
-        if found[step] is not None:
-            column = torch.tensor(steps[step], dtype=torch.float64).view(-1, 1, 1)
-            for gradient, w in zip(by_hand.gradients.weights, by_hand.blocks.weights, strict=True):
-                gradient.add_(column * w)
-        ours.set_l2(found[step])
-        ours.step(closure)
-        by_hand.step(closure)
-    torch.testing.assert_close(ours.blocks.flat, by_hand.blocks.flat)
-
-
-@pytest.mark.parametrize(("entries", "adds"), [(40, True), (50, False)])
-def test_groups_of_penalties_must_pay(monkeypatch, entries, adds):
-    # 129 parameters; one group of all biases, and two of weights
-    monkeypatch.setattr(optimizers, "_ENTRIES_PER_GROUP", entries)
-    assert penalized([0.1, 0.1, 0.3]).adds_l2 == adds
 
 
 @pytest.mark.parametrize("K", [1, 2])

@@ -527,38 +527,10 @@ def penalized_tasks(**others):
     ]
 
 
-@pytest.fixture
-def l2_factors(monkeypatch):
-    """What the optimizer is told of the penalty at each step."""
-    seen = []
-    set_l2 = optimizers.StackOptimizer.set_l2
-
-    def spy(self, of_groups):
-        seen.append(of_groups)
-        set_l2(self, of_groups)
-
-    monkeypatch.setattr(optimizers.StackOptimizer, "set_l2", spy)
-    return seen
-
-
-def test_adam_adds_the_l2_penalty_itself_where_it_is_equal_in_a_group(l2_factors):
-    tasks = penalized_tasks()
-    for together, alone in zip(train(tasks), trained_alone(tasks), strict=True):
-        assert_same(together, alone)
-    if optimizers._ENTRIES_PER_GROUP:
-        assert not l2_factors
-        return
-    full = [0.01 / 16, 0.3 / 16]
-    np.testing.assert_allclose(l2_factors[:2], [full, full])
-    assert l2_factors[2] is None
-    assert [0.01 / 8, 0.3 / 8] in l2_factors  # once the network of 37 rows has left
-
-
 @pytest.mark.parametrize(
-    "between", [{"max_grad_norm": 0.5}, {"max_grad_value": 0.1}, {"weight_decay": 0.1}]
+    "between", [{}, {"max_grad_norm": 0.5}, {"max_grad_value": 0.1}, {"weight_decay": 0.1}]
 )
-def test_nothing_comes_between_the_l2_penalty_and_the_step(between, l2_factors):
+def test_networks_of_unequal_penalties_are_what_they_are_alone(between):
     tasks = penalized_tasks(**between)
     for together, alone in zip(train(tasks), trained_alone(tasks), strict=True):
         assert_same(together, alone)
-    assert not l2_factors

@@ -94,15 +94,13 @@ class OptimizerFamily:
     """One optimizer: its class, and how our parameters become its arguments.
 
     ``velocity`` names the state that holds a running sum of gradients: scikit-learn's SGD sums
-    gradients times their rates, so when the rate changes the sum is rescaled. ``adds_l2``: its
-    kernel's own weight_decay costs nothing, while a sum before it is a pass over memory.
+    gradients times their rates, so when the rate changes the sum is rescaled.
     """
 
     make: Callable[..., torch.optim.Optimizer]
     arguments: Callable[[OptimizerSettings], dict[str, Any]]
     velocity: str | None = None
     default_weight_decay: float = 0.0
-    adds_l2: bool = False
 
 
 def _betas_and_epsilon(s: OptimizerSettings) -> dict[str, Any]:
@@ -119,7 +117,7 @@ def _defaults(s: OptimizerSettings) -> dict[str, Any]:
 
 # Decoupled decay is `StackOptimizer.decay`'s in all of them, the same way for each.
 OPTIMIZERS: dict[str, OptimizerFamily] = {
-    "adam": OptimizerFamily(_ADAM, _betas_and_epsilon, adds_l2=_ADAM is FusedAdam),
+    "adam": OptimizerFamily(_ADAM, _betas_and_epsilon),
     "adamw": OptimizerFamily(_ADAM, _betas_and_epsilon, default_weight_decay=0.01),
     "nadam": OptimizerFamily(torch.optim.NAdam, _betas_and_epsilon),
     "adamax": OptimizerFamily(torch.optim.Adamax, _betas_and_epsilon),
@@ -177,9 +175,6 @@ class StackOptimizer:
         Learning rates to start with.
     blocks, gradients : Blocks
         The parameters, and where their gradients are found at each step.
-    l2 : sequence of float, optional
-        What each network's L2 penalty is proportional to, if the optimizer may add it. It does
-        where that saves time (`adds_l2`).
 
     Attributes
     ----------
@@ -194,11 +189,9 @@ class StackOptimizer:
         rates: Sequence[float],
         blocks: Blocks,
         gradients: Blocks,
-        l2: Sequence[float] | None = None,
     ):
         self._group_by_rate = True  # until a rate changes
         self.settings = list(settings)
-        self._l2 = None if l2 is None else list(l2)
         self._rates = np.array(rates, dtype=float)
         self.family = OPTIMIZERS.get(self.settings[0].family) if self.named else None
         self._build(blocks, gradients)
@@ -252,30 +245,6 @@ class StackOptimizer:
             for w in self.blocks.weights:
                 w.mul_(column)
 
-    @property
-    def adds_l2(self) -> bool:
-        """Whether `set_l2` may be used."""
-        return bool(self._l2_starts)
-
-    def l2_of_groups(self, factors: np.ndarray) -> list[list[float] | None]:
-        """What `set_l2` takes at each step, None where a group's networks have different factors.
-
-        Parameters
-        ----------
-        factors : ndarray of shape (K, steps)
-        """
-        firsts = factors[self._l2_starts]
-        sizes = np.diff([*self._l2_starts, len(factors)])
-        equal = (np.repeat(firsts, sizes, 0) == factors).all(0)
-        steps = zip(firsts.T.tolist(), equal.tolist(), strict=True)
-        return [of_groups if same else None for of_groups, same in steps]
-
-    def set_l2(self, of_groups: list[float] | None) -> None:
-        """Have steps add factor · W to the gradients of each group's weights; None: nothing."""
-        for i in range(len(self._l2_starts)):
-            decay = 0.0 if of_groups is None else of_groups[i]
-            self.torch_optimizer.param_groups[i]["weight_decay"] = decay
-
     def keep(self, networks: Sequence[int], blocks: Blocks, gradients: Blocks) -> None:
         """Go on with some of the networks, whose parameters are now ``blocks``."""
         networks, rates = list(networks), self.rates[list(networks)]
@@ -283,7 +252,6 @@ class StackOptimizer:
         states = [] if by_rows else [self.network_state(k) for k in networks]
         places, state = [self._places[k] for k in networks], self.torch_optimizer.state
         self.settings = [self.settings[k] for k in networks]
-        self._l2 = None if self._l2 is None else [self._l2[k] for k in networks]
         self._rates = rates.copy()
         self._build(blocks, gradients)
         if by_rows:
@@ -324,7 +292,6 @@ class StackOptimizer:
         self.directions: Blocks | None = None
         self._grouped_by_rate = False
         self._places: list[list[tuple[torch.nn.Parameter, int | None]]] = [[] for _ in range(n)]
-        self._l2_starts: list[int] = []
         if not self.named:
             groups = [self._custom_group(k) for k in range(n)]
             make = self.settings[0].family
@@ -369,23 +336,11 @@ class StackOptimizer:
         starts = _starts(arguments)
         self._grouped_by_rate = self._group_by_rate and self._pays(starts)
         if self._grouped_by_rate:
-            return self._groups_in_place(arguments)
+            return self._groups_of(self.blocks.all, self.gradients.all, arguments)
         arguments = [{**each, "lr": 1.0} for each in arguments]
         self.directions = Blocks(self.blocks.n_networks, self.blocks.slots, self.blocks.flat)
         self._set_rate_tensor()
         return self._groups_of(self.directions.all, self.gradients.all, arguments)
-
-    def _groups_in_place(self, arguments: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Groups that step on the parameters themselves, weights apart if they get a penalty."""
-        blocks, gradients = self.blocks, self.gradients
-        if self._l2 is not None and self.family is not None and self.family.adds_l2:
-            penalized = [{**each, "l2": l2} for each, l2 in zip(arguments, self._l2, strict=True)]
-            starts = _starts(penalized)
-            if self._pays([*starts, *_starts(arguments)]):
-                groups = self._groups_of(blocks.weights, gradients.weights, penalized)
-                self._l2_starts = starts
-                return groups + self._groups_of(blocks.biases, gradients.biases, arguments)
-        return self._groups_of(blocks.all, gradients.all, arguments)
 
     def _pays(self, starts: Sequence[int]) -> bool:
         return len(starts) * _ENTRIES_PER_GROUP < self.blocks.flat.numel()

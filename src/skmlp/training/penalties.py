@@ -17,32 +17,19 @@ from ..network.mlp import (
 )
 from ..task import TrainingTask
 from .batches import Chunk
-from .optimizers import StackOptimizer
 from .row_weights import check_penalty
-
-
-def l2_strength(task: TrainingTask) -> float:
-    """What the L2 part of a network's penalty is proportional to."""
-    return task.alpha * (1.0 - task.l1_ratio)
 
 
 class Penalty:
     """alpha·(l1_ratio·|W|₁ + (1 - l1_ratio)/2·|W|²) / (the batch's sum of sample weights).
 
-    The subgradient of |w| at 0 is taken as 0. An ``optimizer`` that ``adds_l2`` is told of the
-    second part's gradient and adds it in its step.
+    The subgradient of |w| at 0 is taken as 0.
     """
 
-    def __init__(
-        self,
-        tasks: Sequence[TrainingTask],
-        module: StackedMLP,
-        optimizer: StackOptimizer | None = None,
-    ):
+    def __init__(self, tasks: Sequence[TrainingTask], module: StackedMLP):
         self.blocks, self.gradients = module.blocks, module.gradients
-        self._optimizer = optimizer
         self.l1 = np.array([t.alpha * t.l1_ratio for t in tasks])
-        self.l2 = np.array([l2_strength(t) for t in tasks])
+        self.l2 = np.array([t.alpha * (1.0 - t.l1_ratio) for t in tasks])
         self.active = bool(self.l1.any() or self.l2.any())
 
     def start_chunk(self, chunk: Chunk) -> None:
@@ -56,22 +43,12 @@ class Penalty:
             self._l2_factors = _Factors(self.l2[:, None] / chunk.weight_sums, like)
             self._squares = _Squares(self.blocks, chunk.n_steps)
             self._sizes: list[Tensor] = []
-            self._l2_by_optimizer = None
-            if self._optimizer is not None and self._optimizer.adds_l2:
-                self._l2_by_optimizer = self._optimizer.l2_of_groups(self._l2_factors.values)
 
     def add_gradient(self, s: int) -> None:
         """Add the penalty's gradient at step s of the chunk."""
         if self.active:
-            if not self._optimizer_adds_l2(s):
-                self._add(self._l2_factors, s, lambda weights: weights)
+            self._add(self._l2_factors, s, lambda weights: weights)
             self._add(self._l1_factors, s, torch.sign)
-
-    def _optimizer_adds_l2(self, s: int) -> bool:
-        if self._optimizer is None or self._l2_by_optimizer is None:
-            return False
-        self._optimizer.set_l2(self._l2_by_optimizer[s])
-        return self._l2_by_optimizer[s] is not None
 
     def _add(self, factors: _Factors, s: int, direction: Callable[[Tensor], Tensor]) -> None:
         if not factors.any:
@@ -122,7 +99,7 @@ class _Factors:
     """Numbers of K networks at each step of a chunk, and where all K are equal."""
 
     def __init__(self, values: np.ndarray, like: Tensor):
-        self.values, self.any = values, bool(values.any())
+        self.any = bool(values.any())
         self.first = values[0].tolist()
         self.uniform = (values == values[:1]).all(0).tolist()
         if self.any and not all(self.uniform):

@@ -18,7 +18,7 @@ from ..task import Checkpoint, RandomStates, TrainingResult, TrainingTask
 from .batches import Chunk, RowOrder, RowStore, chunk_steps
 from .dropout import DropoutMasks
 from .optimizers import StackOptimizer
-from .penalties import Clipping, Penalty, l2_strength
+from .penalties import Clipping, Penalty
 from .progress import DivergenceError, Progress, check_finite
 from .validation import Validated, validation_of
 
@@ -94,7 +94,6 @@ class Stack:
             [t.learning_rate_init for t in tasks],
             self.module.blocks,
             self.module.gradients,
-            l2=self._l2_for_optimizer(tasks),
         )
         self.masks = DropoutMasks(
             [t.dropout for t in tasks],
@@ -119,19 +118,10 @@ class Stack:
             Progress(task, **task.history),
         )
 
-    def _l2_for_optimizer(self, tasks: Sequence[TrainingTask]) -> list[float] | None:
-        """L2 penalties, unless something comes between their gradient and the step."""
-        if self.observer is not None or any(
-            t.max_grad_value is not None or t.max_grad_norm is not None or t.weight_decay
-            for t in tasks
-        ):
-            return None
-        return [l2_strength(t) for t in tasks]
-
     def _set_rules(self) -> None:
         """Whatever depends on who is in the stack."""
         tasks = [m.task for m in self.members]
-        self.penalty = Penalty(tasks, self.module, self.optimizer)
+        self.penalty = Penalty(tasks, self.module)
         self.clipping = Clipping(tasks, self.module)
         self._decays = np.array([t.weight_decay for t in tasks])
         self._decaying = bool(self._decays.any())
