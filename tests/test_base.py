@@ -353,7 +353,7 @@ def test_ctrl_c_propagates(monkeypatch, executor):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Stack, "advance", interrupted)
-    monkeypatch.setattr(CompiledNetwork, "run_epoch", interrupted)
+    monkeypatch.setattr(CompiledNetwork, "run_epochs", interrupted)
     X, y = data(MLPRegressor())
     with config(executor=executor), pytest.raises(KeyboardInterrupt):
         small(MLPRegressor).fit(X, y)
