@@ -25,6 +25,16 @@ sys.path.insert(0, str(Path(__file__).parent))
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_addoption(parser):
+    parser.addoption("--no-numba", action="store_true", help="test as if there were no numba")
+
+
+def pytest_configure(config):
+    if config.getoption("--no-numba"):
+        sys.modules["numba"] = None
+        config.addinivalue_line("filterwarnings", "ignore:numba cannot be imported")
+
+
 @pytest.fixture(autouse=True)
 def globals_untouched():
     """No test may leave torch's or NumPy's global state changed by our code."""

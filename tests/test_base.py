@@ -27,7 +27,6 @@ from sklearn.preprocessing import StandardScaler
 from skmlp import MLPClassifier, MLPRegressor, config
 from skmlp.estimators import base
 from skmlp.estimators.rows import fresh_random_state
-from skmlp.training.compiled.network import CompiledNetwork
 from skmlp.training.stack import Stack
 
 
@@ -352,8 +351,11 @@ def test_ctrl_c_propagates(monkeypatch, executor):
     def interrupted(self):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Stack, "advance", interrupted)
-    monkeypatch.setattr(CompiledNetwork, "run_epochs", interrupted)
+    if executor == "torch":
+        monkeypatch.setattr(Stack, "advance", interrupted)
+    else:
+        network = pytest.importorskip("skmlp.training.compiled.network")
+        monkeypatch.setattr(network.CompiledNetwork, "run_epochs", interrupted)
     X, y = data(MLPRegressor())
     with config(executor=executor), pytest.raises(KeyboardInterrupt):
         small(MLPRegressor).fit(X, y)
