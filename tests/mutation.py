@@ -46,9 +46,9 @@ MODULES = {
     "network.initialization": ["initialization", "stack", "oracles"],
     "network.losses": ["losses", "mlp", "oracles"],
     "network.activations": ["activations", "mlp", "oracles"],
-    "network.mlp": ["mlp", "stack", "callbacks"],
+    "network.mlp": ["mlp", "layers", "stack", "callbacks"],
     "network.layers": ["layers", "padding"],
-    "network.architecture": ["layers"],
+    "network.architecture": ["layers", "mlp"],
     "network.forward": ["forward", "mlp", "validation"],
     "network.tensors": ["tensors", "forward", "validation"],
     "training.progress": ["progress", "stack", "oracles"],
@@ -181,6 +181,7 @@ class Line:
         coming_by = {test for test in self.seconds if wanted & self.lines[test]}
         if wanted & self.lines[IMPORT]:  # then it may matter to all that use the module
             files = {_file(test) for test in self.seconds if _visits(path, self.lines[test])}
+            files = files or set(map(_file, self.seconds))  # nothing but tables
             coming_by |= {test for test in self.seconds if _file(test) in files}
         return sorted(coming_by, key=self.seconds.__getitem__)
 

@@ -58,6 +58,17 @@ def test_a_part_has_the_numbers_of_the_widest_layer(monkeypatch, at_once):
     assert sizes == [5, 5, 1] if at_once == 5 * 6 else [11]
 
 
+def test_rows_wider_than_all_layers_count_too(monkeypatch):
+    monkeypatch.setattr(forward, "_NUMBERS_AT_ONCE", 5 * 4)
+    sizes, original = [], forward.dense_tensor
+    monkeypatch.setattr(
+        forward, "dense_tensor", lambda X, *others: sizes.append(len(X)) or original(X, *others)
+    )
+    blocks = Blocks(1, slots_of(layers_of(Architecture((4, 2), ()))), torch.empty(0))
+    logits_in_parts(X, layers_of(Architecture((4, 2), ())), blocks.arrays)
+    assert sizes == [5, 5, 1]
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_no_rows_have_no_logits_but_as_many_outputs(form):
     found = logits(FORMS[form][:0])

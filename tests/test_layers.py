@@ -131,6 +131,20 @@ def test_rows_that_fill_a_batch_up_do_not_count():
         torch.testing.assert_close(ours[:1], theirs)
 
 
+def test_two_rows_of_unequal_weight_have_a_variance():
+    layer = BatchNorm(0, WIDTH)
+    x = tensor(1, 2, WIDTH)
+    own = started(layer)
+    found = layer.forward(x, own, Step(True, shares_of([[1.0, 0.2]])))
+    rows = x[0].numpy()
+    mean = np.average(rows, axis=0, weights=[1.0, 0.2])
+    variance = np.average((rows - mean) ** 2, axis=0, weights=[1.0, 0.2])
+    np.testing.assert_allclose(found[0], (rows - mean) / np.sqrt(variance + 1e-5))
+    np.testing.assert_allclose(own[2].ravel(), mean)
+    unbiased = variance / (1 - (1.0**2 + 0.2**2) / 1.2**2)
+    np.testing.assert_allclose(own[3].ravel(), unbiased)
+
+
 @pytest.mark.parametrize("share", [1.0, shares_of([[0.0, 2.0, 0.0]])])
 def test_a_batch_of_one_row_takes_the_running_averages(share):
     layer = BatchNorm(0, WIDTH)
@@ -175,6 +189,21 @@ def test_gradients_pass_central_differences(name):
             assert gradient[i].item() == pytest.approx(
                 (above - below) / (2 * h), rel=1e-5, abs=1e-9
             )
+
+
+def test_dropout_comes_after_the_activation():
+    architecture = Architecture((5, 4, 3), ("tanh",), normalization="layer")
+    module = StackedMLP(1, architecture, "squared_error", dtype=torch.float64)
+    module.blocks.flat.copy_(tensor(module.blocks.flat.numel()))
+    x, mask = tensor(1, 6, 5, seed=1), torch.full((1, 6, 4), 2.0, dtype=torch.float64)
+    mask[:, :, 1] = 0.0
+    arrays = module.blocks.arrays
+    with torch.no_grad():
+        found = module.compute_gradients(x, tensor(1, 6, 3, seed=2), 1 / 6, [mask])
+        z = torch.nn.functional.layer_norm(x @ arrays["weights.0"] + arrays["biases.0"], (4,))
+        h = torch.tanh(z * arrays["scales.0"] + arrays["shifts.0"]) * mask
+        torch.testing.assert_close(found, h @ arrays["weights.1"] + arrays["biases.1"])
+        assert not module.gradients.arrays["weights.1"][:, 1].any()
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -349,6 +378,7 @@ def test_callbacks_see_the_arrays_by_their_names():
         def on_train_end(self, net, **kwargs):
             self.parameters = [name for name, _ in net.module_.named_parameters()]
             self.state = list(net.module_.state_dict())
+            self.weights, self.means = net.module_.weights[1], net.module_.means[0]
 
     names = Names()
     net = MLPClassifier((4,), normalization="batch", max_iter=300, callbacks=[names]).fit(X, y)
@@ -357,4 +387,6 @@ def test_callbacks_see_the_arrays_by_their_names():
         "weights.0", "weights.1", "biases.1", "scales.0", "shifts.0"
     ]  # fmt: skip
     statistics = ["biases.0", "means.0", "variances.0", "counts.0"]
+    np.testing.assert_array_equal(names.weights[0].detach(), net.coefs_[1])
+    np.testing.assert_array_equal(names.means[0, 0], net.parameters_["means.0"])
     assert sorted(names.state) == sorted([*names.parameters, *statistics])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -39,7 +40,8 @@ else:
 
 
 def test_without_numba_torch_trains_with_one_warning():
-    subprocess.run([sys.executable, "-c", HIDDEN_NUMBA], check=True)
+    environment = {k: v for k, v in os.environ.items() if k != "SKMLP_EXECUTOR"}
+    subprocess.run([sys.executable, "-c", HIDDEN_NUMBA], check=True, env=environment)
 
 
 def test_the_innermost_setting_counts(monkeypatch):

@@ -184,19 +184,17 @@ NORMALIZATIONS: dict[str, type[BatchNorm] | type[LayerNorm]] = {
 def layers_of(architecture: Architecture) -> list[Layer]:
     """The layers of a network, from the input to the logits."""
     layers: list[Layer] = []
-    sizes, last = architecture.layer_sizes, len(architecture.layer_sizes) - 2
-    for place, (fan_in, fan_out) in enumerate(pairwise(sizes)):
-        if place == last:
-            return [*layers, Linear(place, fan_in, fan_out)]
-        if architecture.normalization is None:
+    sizes, normalization = architecture.layer_sizes, architecture.normalization
+    *hidden, last = pairwise(sizes)
+    for place, (fan_in, fan_out) in enumerate(hidden):
+        if normalization is None:
             layers.append(Linear(place, fan_in, fan_out))
         else:
-            kind = NORMALIZATIONS[architecture.normalization]
-            layers.append(Linear(place, fan_in, fan_out, kind.bias_before))
-            layers.append(kind(place, fan_out))
+            kind = NORMALIZATIONS[normalization]
+            layers += [Linear(place, fan_in, fan_out, kind.bias_before), kind(place, fan_out)]
         layers.append(Activate(architecture.activations[place], architecture.negative_slope))
         layers.append(Dropout(place))
-    return layers
+    return [*layers, Linear(len(hidden), *last)]
 
 
 def slots_of(layers: Sequence[Layer]) -> list[Slot]:
