@@ -158,6 +158,15 @@ def test_a_batch_of_one_row_takes_the_running_averages(share):
         torch.testing.assert_close(array, same, rtol=0, atol=0)
 
 
+def test_before_any_batch_units_are_taken_as_normalized():
+    layer = BatchNorm(0, WIDTH)
+    x = tensor(1, 1, WIDTH)
+    own = started(layer)
+    for step in (Step(), Step(True, 1.0)):
+        torch.testing.assert_close(layer.forward(x, own, step), x / np.sqrt(1 + 1e-5))
+    assert own[4].item() == 0
+
+
 # Networks
 
 
