@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
 
@@ -438,3 +441,49 @@ def test_a_loss_that_diverges_is_that_of_its_epoch():
     (error,), (same,) = loops([task]), loops([replace(task, verbose=1)])
     assert isinstance(error, DivergenceError)
     assert str(error) == str(same)
+
+
+# Threads and processes of the user's
+
+
+def test_fits_of_eight_threads_are_what_they_are_alone():
+    tasks = [make_task(seed=k, hidden=(7,) * (k % 3 + 1), max_iter=20) for k in range(8)]
+    alone = [loops([task])[0] for task in tasks]
+    with ThreadPoolExecutor(8) as pool:
+        beside = list(pool.map(lambda task: loops([task])[0], tasks))
+    for ours, theirs in zip(beside, alone, strict=True):
+        assert_same(ours, theirs, rtol=0)
+
+
+FORK = """
+import os, sys
+import numpy as np
+from skmlp import MLPClassifier, fused
+from sklearn.model_selection import GridSearchCV
+
+X = np.random.default_rng(0).normal(size=(60, 3))
+y = X[:, 0] > 0
+
+
+def scores():
+    search = GridSearchCV(
+        MLPClassifier((4,), max_iter=400, tol=1e-3, random_state=0), {"alpha": [0.1, 1.0]}, cv=2
+    )
+    with fused():
+        return search.fit(X, y).cv_results_["mean_test_score"]
+
+
+before = scores()
+child = os.fork()
+same = bool((scores() == before).all())
+if not child:
+    os._exit(0 if same else 1)
+sys.exit(os.waitpid(child, 0)[1] or not same)
+"""
+
+
+def test_a_process_forked_after_a_fit_fits():
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORK], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr

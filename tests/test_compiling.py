@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -38,10 +39,15 @@ def run(tmp_path_factory):
     script = tmp_path_factory.mktemp("script") / "script.py"
     script.write_text(SCRIPT)
 
-    def run(cache):
+    def run(cache, before=None):
         settings = {**os.environ, "SKMLP_CACHE_DIR": str(cache)}
         done = subprocess.run(
-            [sys.executable, script], env=settings, capture_output=True, text=True, check=True
+            [sys.executable, script],
+            env=settings,
+            capture_output=True,
+            text=True,
+            check=True,
+            preexec_fn=before,
         )
         assert done.stderr == ""
         total, folder = done.stdout.split()
@@ -97,6 +103,16 @@ def test_where_nothing_can_be_written_a_temporary_folder_is_used(run, tmp_path):
     assert total == TOTAL
     assert not folder.startswith(str(tmp_path))
     assert not os.path.exists(folder)  # it ended with its process
+
+
+def no_file_may_grow():
+    """Writing more than some bytes fails, as on a disk that is full."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+
+
+def test_a_full_disk_only_costs_the_next_process_its_time(run, tmp_path):
+    assert run(tmp_path, before=no_file_may_grow)[0] == TOTAL
+    assert run(tmp_path)[0] == TOTAL
 
 
 def test_a_cache_that_is_deleted_meanwhile_is_made_anew(monkeypatch, tmp_path):
