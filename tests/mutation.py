@@ -44,8 +44,8 @@ ENOUGH = 0.95
 # The tests of each module: its own, then those that see it at work.
 MODULES = {
     "network.initialization": ["initialization", "stack", "oracles"],
-    "network.losses": ["losses", "mlp", "oracles"],
-    "network.activations": ["activations", "mlp", "oracles"],
+    "network.losses": ["losses", "mlp", "layers", "oracles"],
+    "network.activations": ["activations", "mlp", "padding", "initialization", "oracles"],
     "network.mlp": ["mlp", "layers", "stack", "callbacks"],
     "network.layers": ["layers", "padding"],
     "network.architecture": ["layers", "mlp"],

@@ -14,6 +14,7 @@ from .codes import (
     ACTIVATION_CODES,
     BIASES_AT,
     CODE,
+    COLUMNS,
     IS_SAVED,
     LEVELS_AT,
     LOSS_CODES,
@@ -27,6 +28,10 @@ from .codes import (
     WIDTH,
 )
 
+# Products of at most this many multiplications are loops over the rows of a batch: a call of BLAS
+# costs as much.
+_FEW = 1 << 13
+
 
 def layer_table(
     sizes: Sequence[int],
@@ -35,10 +40,12 @@ def layer_table(
     thresholds: Sequence[int] | np.ndarray | None = None,
     *,
     sparse: bool = False,
+    columns: bool = False,
 ) -> np.ndarray:
     """The table of layers, see `codes`, of a workspace for ``n_rows`` rows.
 
-    Sparse rows are used where they are: the input has no units then.
+    Sparse rows are used where they are: the input has no units then. ``columns``: the values of
+    one unit lie together, if the network is small.
     """
     table = np.zeros((len(sizes), N_COLUMNS), dtype=np.int64)
     table[:, WIDTH] = sizes
@@ -50,6 +57,7 @@ def layer_table(
     table[1:-1, CODE] = [ACTIVATION_CODES[name] for name in activations]
     if thresholds is not None:
         table[1:-1, THRESHOLD] = thresholds
+    table[0, COLUMNS] = columns and not sparse and n_rows * max(n_weights) <= _FEW
     table[:, IS_SAVED] = np.isin(table[:, CODE], NEEDS_INPUT) | (table[:, THRESHOLD] > 0)
     return table
 

@@ -63,9 +63,10 @@ OPTIMIZER_CODES = {
 # Columns of ``layers``, an integer table with a row for each layer of units, the input's first:
 # width; where its values begin in the workspace; where the weights and biases that lead to it
 # begin among the parameters; its activation; whether the workspace's second part has what the
-# derivative needs; its dropout threshold; where its random levels begin.
-WIDTH, UNITS_AT, WEIGHTS_AT, BIASES_AT, CODE, IS_SAVED, THRESHOLD, LEVELS_AT = range(8)
-N_COLUMNS = 8
+# derivative needs; its dropout threshold; where its random levels begin; for the input's, whether
+# the values of one unit lie together (1), or those of one row.
+WIDTH, UNITS_AT, WEIGHTS_AT, BIASES_AT, CODE, IS_SAVED, THRESHOLD, LEVELS_AT, COLUMNS = range(9)
+N_COLUMNS = 9
 
 # Places in ``numbers``, in float64: what a step depends on, and what it changes.
 (

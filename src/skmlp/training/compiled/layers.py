@@ -19,6 +19,7 @@ from .blas import (
 from .codes import (
     BIASES_AT,
     CODE,
+    COLUMNS,
     ELU,
     GELU,
     IDENTITY,
@@ -36,6 +37,14 @@ from .codes import (
     UNITS_AT,
     WEIGHTS_AT,
     WIDTH,
+)
+from .columns import (
+    add_to_columns,
+    columns_times,
+    columns_times_transposed,
+    columns_transposed_times,
+    drop_columns,
+    sum_of_columns,
 )
 from .compiling import compiled, part
 
@@ -179,8 +188,13 @@ def forward(gemm, rows, order, first, layers, slope, flat, units, saved, B, leve
     dropout levels; below zero nothing is dropped.
     """
     X, sparse, last = rows[0], rows[3].size > 0, layers.shape[0] - 1
-    d = X.shape[1]
-    if not sparse:
+    d, columns = X.shape[1], layers[0, COLUMNS]
+    if columns:
+        for i in range(B):
+            row = X[order[first + i]]
+            for j in range(d):
+                units[j * B + i] = row[j]
+    elif not sparse:
         for i in range(B):
             copy(X[order[first + i]], units[i * d : (i + 1) * d])
     for layer in range(1, last + 1):
@@ -190,9 +204,14 @@ def forward(gemm, rows, order, first, layers, slope, flat, units, saved, B, leve
         out = units[at : at + B * m]
         if sparse and layer == 1:
             sparse_times(rows, order, first, B, m, flat[w_at : w_at + p * m], out)
+            add_to_rows(B, out, flat[b_at : b_at + m])
+        elif columns:
+            a = units[a_at : a_at + B * p]
+            columns_times(B, p, m, a, flat[w_at : w_at + p * m], out)
+            add_to_columns(B, out, flat[b_at : b_at + m])
         else:
             times(gemm, B, p, m, units[a_at : a_at + B * p], flat[w_at : w_at + p * m], out)
-        add_to_rows(B, out, flat[b_at : b_at + m])
+            add_to_rows(B, out, flat[b_at : b_at + m])
         if layer < last:
             code, threshold = layers[layer, CODE], layers[layer, THRESHOLD]
             kept = saved[at : at + B * m]
@@ -205,7 +224,10 @@ def forward(gemm, rows, order, first, layers, slope, flat, units, saved, B, leve
                     copy(out, kept)
             if step >= 0 and threshold:
                 here = layers[layer, LEVELS_AT] + step * batch * m
-                drop(out, levels[here : here + B * m], threshold)
+                if columns:
+                    drop_columns(B, out, levels[here : here + B * m], threshold)
+                else:
+                    drop(out, levels[here : here + B * m], threshold)
 
 
 @part
@@ -214,6 +236,7 @@ def backward(
     batch,
 ):  # fmt: skip
     """Gradients of all parameters, from the logits' in the last layer's part of ``deltas``."""
+    columns = layers[0, COLUMNS]
     for layer in range(layers.shape[0] - 1, 0, -1):
         below = layer - 1
         p, m, at = layers[below, WIDTH], layers[layer, WIDTH], layers[layer, UNITS_AT]
@@ -222,14 +245,24 @@ def backward(
         d, by_weight = deltas[at : at + B * m], gradient[w_at : w_at + p * m]
         if layer == 1 and rows[3].size > 0:
             sparse_transposed_times(rows, order, first, B, m, d, by_weight)
+            sum_of_rows(B, d, gradient[b_at : b_at + m])
+        elif columns:
+            columns_transposed_times(B, p, m, units[a_at : a_at + B * p], d, by_weight)
+            sum_of_columns(B, d, gradient[b_at : b_at + m])
         else:
             transposed_times(gemm, B, p, m, units[a_at : a_at + B * p], d, by_weight)
-        sum_of_rows(B, d, gradient[b_at : b_at + m])
+            sum_of_rows(B, d, gradient[b_at : b_at + m])
         if below:
             back = deltas[a_at : a_at + B * p]
-            times_transposed(gemm, B, p, m, d, flat[w_at : w_at + p * m], back)
+            if columns:
+                columns_times_transposed(B, p, m, d, flat[w_at : w_at + p * m], back)
+            else:
+                times_transposed(gemm, B, p, m, d, flat[w_at : w_at + p * m], back)
             if step >= 0 and layers[below, THRESHOLD]:
                 here = layers[below, LEVELS_AT] + step * batch * p
-                drop(back, levels[here : here + B * p], layers[below, THRESHOLD])
+                if columns:
+                    drop_columns(B, back, levels[here : here + B * p], layers[below, THRESHOLD])
+                else:
+                    drop(back, levels[here : here + B * p], layers[below, THRESHOLD])
             kept = saved if layers[below, IS_SAVED] else units
             activate_backward(layers[below, CODE], slope, kept[a_at : a_at + B * p], back)

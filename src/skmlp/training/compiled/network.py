@@ -53,6 +53,7 @@ class CompiledNetwork:
             task.batch_size,
             self.levels.thresholds,
             sparse=issparse(rows.X),
+            columns=True,
         )
         self.space = Workspace(self.table, task.batch_size, task.dtype)
         self.gradient = np.empty_like(self.parameters.flat)

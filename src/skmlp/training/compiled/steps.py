@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from .codes import L1, L2, NO_STEP, SLOPE, UNITS_AT, WIDTH
+from .codes import COLUMNS, L1, L2, NO_STEP, SLOPE, UNITS_AT, WIDTH
+from .columns import transpose
 from .compiling import Loop
 from .layers import backward, copy, forward
 from .losses import batch_loss
@@ -36,6 +37,7 @@ def take_steps(
     first, slope, n_rows = begin, numbers[SLOPE], order.size // losses.size
     last = layers.shape[0] - 1
     m, at = layers[last, WIDTH], layers[last, UNITS_AT]
+    columns = layers[0, COLUMNS] and m > 1
     for step in range(n_steps):
         epoch = first // n_rows
         B = min(batch, (epoch + 1) * n_rows - first)
@@ -43,18 +45,14 @@ def take_steps(
         for i in range(B):
             weight += weights[order[first + i]] if weights.size else 1.0
         forward(gemm, rows, order, first, layers, slope, flat, units, saved, B, levels, step, batch)
-        loss = batch_loss(
-            loss_code,
-            B,
-            m,
-            units[at : at + B * m],
-            T,
-            order,
-            first,
-            weights,
-            weight,
-            deltas[at : at + B * m],
-        )
+        out, by = units[at : at + B * m], deltas[at : at + B * m]
+        if columns:  # to rows and back; one output's are the same
+            logits = saved[at : at + B * m]
+            transpose(m, B, out, logits)
+            loss = batch_loss(loss_code, B, m, logits, T, order, first, weights, weight, out)
+            transpose(B, m, out, by)
+        else:
+            loss = batch_loss(loss_code, B, m, out, T, order, first, weights, weight, by)
         backward(
             gemm,
             rows,
