@@ -23,7 +23,8 @@ class Predictor:
     def __init__(self, X: Matrix, task: TrainingTask):
         sizes, n, sparse = task.layer_sizes, X.shape[0], issparse(X)
         self.at_once = max(1, min(n, _NUMBERS_AT_ONCE // max(sizes[sparse:])))
-        self.rows, self.slope = rows_of(X, task.dtype), task.negative_slope
+        self.dtype, self.slope = task.dtype, task.negative_slope
+        self.rows = rows_of(X, task.dtype)
         self.order = fixed(np.arange(n), "int64")
         self.table = layer_table(sizes, task.activations, self.at_once, sparse=sparse)
         self.space = Workspace(self.table, self.at_once, task.dtype, gradients=False)
@@ -32,12 +33,12 @@ class Predictor:
 
     def __call__(self, flat: np.ndarray) -> np.ndarray:
         """Flat logits of all rows, by the network of these parameters; used again next time."""
-        dtype = flat.dtype.name
         rows, order, table, space = self.rows, self.order, self.table, self.space
+        gemm = gemm_address(self.dtype)
         for begin in range(0, order.size, self.at_once):
             n = min(self.at_once, order.size - begin)
             args = table, self.slope, flat, space.units, space.saved, self.levels, self.logits
-            predict(dtype, gemm_address(dtype), rows, order, begin, n, *args)
+            predict(self.dtype, gemm, rows, order, begin, n, *args)
         return self.logits
 
 
@@ -55,8 +56,9 @@ class Validation:
 
     def __call__(self, flat: np.ndarray) -> tuple[float, float]:
         """Loss and score."""
-        logits, dtype = self.predictor(flat), flat.dtype.name
-        loss = mean_loss(dtype, self.loss, logits, self.targets, self.weights)
-        with np.errstate(over="ignore"):
-            mean = np.exp(logits) if self.exponential else logits
+        mean, dtype = self.predictor(flat), self.predictor.dtype
+        loss = mean_loss(dtype, self.loss, mean, self.targets, self.weights)
+        if self.exponential:
+            with np.errstate(over="ignore"):
+                mean = np.exp(mean)
         return loss, score_of(dtype, self.score, mean, self.targets, self.weights)
