@@ -223,9 +223,16 @@ def _release_the_top(library: Any) -> None:
     # asked seldom: it walks through all free chunks
     while library.mallinfo2().arena == before.arena and len(blocks) < most:
         blocks += [library.malloc(_BLOCK) for _ in blocks]
+    _drop_and_free(library, blocks, _BLOCK)
+    # Once more as one, for the pages at the beginnings of the blocks.
+    size = max(1, len(blocks) - 2) * _BLOCK
+    _drop_and_free(library, [library.malloc(size)], size)
+
+
+def _drop_and_free(library: Any, blocks: list[int], size: int) -> None:
     page = os.sysconf("SC_PAGESIZE")
     for block in blocks:
-        first, end = -(-block // page) * page, (block + _BLOCK) // page * page
+        first, end = -(-block // page) * page, (block + size) // page * page
         library.madvise(first, end - first, _MADV_DONTNEED)
     for block in blocks:
         library.free(block)
