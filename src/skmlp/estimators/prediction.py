@@ -31,16 +31,14 @@ def predict_logits(
     import torch
 
     from ..network.forward import logits_in_parts
-    from ..network.layers import layers_of, slots_of
-    from ..network.mlp import Blocks
+    from ..network.layers import layers_of
+    from ..network.tensors import network_tensors
 
     dtype = getattr(torch, arrays.coefs[0].dtype.name)
     flops = 2 * X.shape[0] * sum(w.size for w in arrays.coefs)
     with one_thread(flops < _FLOPS_FOR_THREADS), usual_torch(device), torch.inference_mode():
-        layers = layers_of(architecture)
-        blocks = Blocks(1, slots_of(layers), torch.empty(0, dtype=dtype, device=device))
-        blocks.set_network(0, *arrays)
-        logits = logits_in_parts(X, layers, blocks.arrays)
+        tensors = network_tensors(arrays, dtype, device)
+        logits = logits_in_parts(X, layers_of(architecture), tensors)
     return logits.cpu().numpy()
 
 

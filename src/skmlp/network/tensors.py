@@ -1,4 +1,4 @@
-"""Rows as tensors, dense or sparse."""
+"""Rows, dense or sparse, and networks as tensors."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import numpy as np
 import scipy.sparse
 import torch
 from torch import Tensor
+
+from .architecture import NetworkArrays
 
 
 def dense_tensor(X, dtype: torch.dtype, device: torch.device | str) -> Tensor:
@@ -19,3 +21,13 @@ def dense_tensor(X, dtype: torch.dtype, device: torch.device | str) -> Tensor:
 def device_rows(X, dtype: torch.dtype, device: torch.device):
     """Rows to call `logits_in_parts` with many times: dense ones are moved once."""
     return X if scipy.sparse.issparse(X) else dense_tensor(X, dtype, device)
+
+
+def network_tensors(
+    arrays: NetworkArrays, dtype: torch.dtype, device: torch.device | str
+) -> dict[str, Tensor]:
+    """A network's arrays by the names of their slots, with a leading axis of one; not copied."""
+    named = {f"weights.{i}": w for i, w in enumerate(arrays.coefs)}
+    named |= {f"biases.{i}": b[None] for i, b in enumerate(arrays.intercepts)}
+    named |= {name: values[None] for name, values in arrays.others.items()}
+    return {name: dense_tensor(a, dtype, device).unsqueeze(0) for name, a in named.items()}
