@@ -24,7 +24,7 @@ from time import perf_counter
 import numpy as np
 import scipy.optimize
 import torch
-from fused_search import median_ratio
+from fused_search import ALPHAS, median_ratio
 from one_fit import Case, breast_cancer, circles, digits, machine
 from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPClassifier as SklearnMLP
@@ -38,7 +38,6 @@ CASES = [
     Case("digits 64-100-10", digits, (100,), 0, 30),
     Case("digits 64-256-256-10", digits, (256, 256), 0, 10),
 ]
-ALPHAS = [1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0]
 
 
 class CountedEvaluations:

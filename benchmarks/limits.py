@@ -10,6 +10,7 @@ besides its steps.
 
 from __future__ import annotations
 
+import argparse
 import sys
 import warnings
 from functools import partial
@@ -20,6 +21,7 @@ from time import perf_counter
 import numpy as np
 import one_fit
 import scipy.linalg.blas
+import torch
 from one_fit import CASES, Case, machine, timed
 from sklearn.neural_network import MLPClassifier as SklearnMLP
 from threadpoolctl import threadpool_limits
@@ -90,11 +92,11 @@ def fixed_milliseconds(repeats: int) -> float:
 
 
 def main() -> int:
-    parser = one_fit.argparse.ArgumentParser(description=__doc__, parents=[one_fit.THREADS])
+    parser = argparse.ArgumentParser(description=__doc__, parents=[one_fit.THREADS])
     parser.add_argument("--repeats", type=int, default=5)
     repeats = parser.parse_args().repeats
     warnings.filterwarnings("ignore")
-    one_fit.torch.set_num_threads(1)
+    torch.set_num_threads(1)
     print(machine(1))
     header = [
         "fit", "skmlp / scikit-learn", "both float64", "dropout 0.2 / scikit-learn",

@@ -141,9 +141,11 @@ class BatchNorm:
         several = n_rows > 1.0 + 1e-6
         mean = (x * shares).sum(1, keepdim=True)
         variance = ((x - mean).square() * shares).sum(1, keepdim=True)
-        before = running[0].clone(), running[1].clone()
+        moments = [
+            torch.where(several, *pair) for pair in ((mean, running[0]), (variance, running[1]))
+        ]
         self._average(running, mean.detach(), variance.detach(), n_rows, several)
-        return torch.where(several, mean, before[0]), torch.where(several, variance, before[1])
+        return moments
 
     @staticmethod
     def _average(running, mean: Tensor, variance: Tensor, n_rows: Tensor, several: Tensor) -> None:

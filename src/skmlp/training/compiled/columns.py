@@ -6,11 +6,7 @@ is not. Shapes: (p, B) and (m, B), flat; weights are (p, m) as ever.
 
 from __future__ import annotations
 
-import numpy as np
-
 from .compiling import compiled, part
-
-_LEVELS = 1 << 16
 
 
 @compiled
@@ -64,16 +60,6 @@ def sum_of_columns(B, d, total):
         for i in range(B):
             found += column[i]
         total[j] = found
-
-
-@compiled
-def drop_columns(B, values, levels, threshold):
-    """As `drop`: the levels are in the order of rows."""
-    scale = values.dtype.type(np.float32(_LEVELS / (_LEVELS - threshold)))
-    zero, m = values.dtype.type(0), values.size // B
-    for j in range(m):
-        for i in range(B):
-            values[j * B + i] *= scale if levels[i * m + j] >= threshold else zero
 
 
 @part

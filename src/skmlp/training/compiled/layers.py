@@ -43,7 +43,6 @@ from .columns import (
     columns_times,
     columns_times_transposed,
     columns_transposed_times,
-    drop_columns,
     sum_of_columns,
 )
 from .compiling import compiled, part
@@ -150,14 +149,28 @@ def activate_backward(code, slope, saved, d):
             d[i] *= -math.expm1(-saved[i])
 
 
+@part
+def kept_scale(values, threshold):
+    """1/(1 - p), rounded to float32 in every dtype, as the masks of the other executor are."""
+    return values.dtype.type(np.float32(_LEVELS / (_LEVELS - threshold)))
+
+
 @compiled
 def drop(values, levels, threshold):
     """Inverted dropout: times 0 or 1/(1 - p), by 16 random bits each."""
-    # rounded to float32 in every dtype, as the masks of the other executor are
-    scale = values.dtype.type(np.float32(_LEVELS / (_LEVELS - threshold)))
-    zero = values.dtype.type(0)
+    scale, zero = kept_scale(values, threshold), values.dtype.type(0)
     for i in range(values.size):
         values[i] *= scale if levels[i] >= threshold else zero
+
+
+@compiled
+def drop_columns(B, values, levels, threshold):
+    """As `drop`, for columns: the levels are in the order of rows."""
+    scale, zero = kept_scale(values, threshold), values.dtype.type(0)
+    m = values.size // B
+    for j in range(m):
+        for i in range(B):
+            values[j * B + i] *= scale if levels[i * m + j] >= threshold else zero
 
 
 @compiled

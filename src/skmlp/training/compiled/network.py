@@ -94,9 +94,8 @@ class CompiledNetwork:
         small networks it takes longer than the epoch.
         """
         task, order = self.task, self.order
-        if self.validation or self.levels.active or task.verbose:
-            return 1
-        if task.learning_rate == "invscaling":
+        new_rates = task.learning_rate == "invscaling"
+        if self.validation or self.levels.active or task.verbose or new_rates:
             return 1
         most = min(self._most_steps // order.n_batches, _MOST_ROWS // order.n_rows)
         return max(1, int(min(most, self.progress.certain_epochs)))
