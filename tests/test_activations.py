@@ -43,6 +43,22 @@ def test_value_and_derivative_are_autograds(name, slope):
     torch.testing.assert_close(gradient, z.grad, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("slope", [0.01, 0.3])
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_loops_are_the_same_function_and_derivative(name, slope):
+    z = torch.linspace(-30, 30, 400, dtype=torch.float64).requires_grad_()
+    expected = TORCH_FUNCTIONS[name](z, slope)
+    delta = np.random.default_rng(0).uniform(size=400)
+    expected.backward(torch.from_numpy(delta))
+
+    activation, given = ACTIVATIONS[name], z.detach().numpy()
+    out = np.empty(400)
+    activation.loop(400, slope, given, out)
+    np.testing.assert_allclose(out, expected.detach().numpy(), rtol=1e-10, atol=1e-13)
+    activation.loop_backward(400, slope, out if activation.saves_output else given, delta)
+    np.testing.assert_allclose(delta, z.grad.numpy(), rtol=1e-8, atol=1e-11)
+
+
 @pytest.mark.parametrize("name", [n for n, a in ACTIVATIONS.items() if not a.saves_output])
 def test_input_is_kept_where_the_derivative_needs_it(name):
     z = torch.linspace(-3, 3, 50)

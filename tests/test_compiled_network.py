@@ -383,7 +383,7 @@ def calls_of_loops(monkeypatch):
     original = network.take_steps
 
     def counted(*arguments):
-        seen.append(len(arguments[-1]))
+        seen.append(len(arguments[-3]))
         return original(*arguments)
 
     monkeypatch.setattr(network, "take_steps", counted)
@@ -401,12 +401,19 @@ def test_epochs_that_come_for_certain_are_one_call(monkeypatch):
     assert result.n_iter == 6
 
 
+def test_validated_epochs_are_one_call_until_patience_could_end(monkeypatch):
+    seen = calls_of_loops(monkeypatch)
+    task = validated(make_task(early_stopping=True, tol=10.0, n_iter_no_change=4, max_iter=30))
+    (result,) = loops([task])
+    assert seen == [5, 1]
+    assert result.stopping_reason == "early_stopping"
+    assert len(result.validation_scores) == 6
+
+
 @pytest.mark.parametrize(
     "others",
     [
-        {"dropout": 0.3},
         {"learning_rate": "invscaling"},
-        {"validation": random_rows(seed=1)},
         {"verbose": 1},
     ],
 )
@@ -425,14 +432,26 @@ def test_what_happens_after_each_epoch_is_between_two_calls(monkeypatch, capsys,
         {"tol": 0.1, "n_iter_no_change": 2},
         {"tol": 0.1, "n_iter_no_change": 2, "learning_rate": "adaptive", "optimizer": "sgd"},
         {"rows": replace(random_rows(), weights=np.linspace(0.1, 2, 40)), "alpha": 0.1},
+        {"dropout": 0.3},
+        {"validation": random_rows(seed=1)},
+        {
+            "validation": random_rows(seed=1),
+            "early_stopping": True,
+            "n_iter_no_change": 3,
+            "learning_rate_init": 0.1,
+            "dropout": 0.1,
+        },
     ],
 )
 def test_several_epochs_are_those_one_after_the_other(monkeypatch, batch_size, others):
     task = make_task(max_iter=40, batch_size=batch_size, **others)
     (together,) = loops([task])
     monkeypatch.setattr(network, "_MOST_ROWS", 0)
+    seen = calls_of_loops(monkeypatch)
     (one_by_one,) = loops([task])
+    assert set(seen) == {1}
     assert_same(together, one_by_one, rtol=0)
+    assert together.validation_scores == one_by_one.validation_scores
     assert together.loss_curve == one_by_one.loss_curve
 
 

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import numba
 import numpy as np
@@ -123,14 +124,15 @@ def test_a_cache_that_is_deleted_meanwhile_is_made_anew(monkeypatch, tmp_path):
 
     loop = compiling.Loop(double)
     (tmp_path / "cache").mkdir()
-    original = compiling.Loop._dispatcher
+    original = compiling._numba_keeps_in
 
-    def deleting(self, dtype):
-        found = original(self, dtype)
+    @contextmanager
+    def deleting(folder):
+        with original(folder):
+            yield
         shutil.rmtree(tmp_path / "cache", ignore_errors=True)
-        return found
 
-    monkeypatch.setattr(compiling.Loop, "_dispatcher", deleting)
+    monkeypatch.setattr(compiling, "_numba_keeps_in", deleting)
     assert loop("float64", np.ones(1)) == 2.0
     assert loop("float64", np.ones(1)) == 2.0
 

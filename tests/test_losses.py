@@ -23,6 +23,31 @@ def test_delta_is_the_gradient_of_per_row(loss):
     torch.testing.assert_close(LOSSES[loss].delta(z.detach(), t), z.grad, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize("loss", LOSSES)
+def test_loops_are_the_weighted_sum_and_its_gradient(loss):
+    (z, t), scale = logits_and_targets(loss), np.random.default_rng(1).uniform(size=50)
+    gradient = np.empty(150)
+    total = LOSSES[loss].loop(50, 3, z.numpy().ravel(), t.numpy().ravel(), scale, gradient)
+    weights = torch.from_numpy(scale)
+    expected = (LOSSES[loss].per_row(z, t)[0] * weights).sum().item()
+    assert total == pytest.approx(expected, rel=1e-12)
+    delta = LOSSES[loss].delta(z, t)[0] * weights.unsqueeze(1)
+    np.testing.assert_allclose(gradient.reshape(50, 3), delta.numpy(), rtol=1e-11, atol=1e-14)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_loops_of_the_mean(loss):
+    """Without one, scores look at logits: which is largest, or which are above zero."""
+    z, _ = logits_and_targets(loss)
+    row = LOSSES[loss]
+    if row.mean_loop is None:
+        assert row.out_activation in ("softmax", "logistic", "identity")
+        return
+    found = np.empty(z.numel())
+    row.mean_loop(z.numel(), 0.0, z.numpy().ravel(), found)
+    np.testing.assert_allclose(found, row.mean(z).numpy().ravel())
+
+
 def test_log_loss_is_scikit_learns():
     z, t = logits_and_targets("log_loss")
     ours = LOSSES["log_loss"].per_row(z, t).mean().item()

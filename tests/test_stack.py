@@ -13,7 +13,7 @@ from helpers import assert_same, make_task, random_rows, trained_alone
 from skmlp import training
 from skmlp.network.architecture import NetworkArrays
 from skmlp.task import CallbackView, OptimizerSettings, Rows
-from skmlp.training import optimizers, slices, train
+from skmlp.training import slices, stack_optimizer, train
 from skmlp.training.dropout import DropoutMasks
 from skmlp.training.flops import stack_flops
 from skmlp.training.progress import DivergenceError, Progress
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("by_torch")
 def way_of_different_rates(request, monkeypatch):
     """Different rates by directions, or by groups of equal rates, as in larger stacks."""
     entries = 10**9 if request.param == "directions" else 0
-    monkeypatch.setattr(optimizers, "_ENTRIES_PER_GROUP", entries)
+    monkeypatch.setattr(stack_optimizer, "_ENTRIES_PER_GROUP", entries)
 
 
 def seven_tasks(optimizer="adam", **others):

@@ -28,8 +28,13 @@ def arrays(loss, n=60):
 
 
 def score(name, z, t, weights, mean=lambda z: z):
+    """By tensors; the loop must agree."""
     tensors = [torch.from_numpy(a) for a in (z, t, weights)]
-    return SCORES[name](*tensors, mean).item()
+    found = SCORES[name].of(*tensors, mean).item()
+    means = mean(tensors[0]).numpy().ravel()
+    by_loop = SCORES[name].loop(*z.shape, means, t.ravel(), weights)
+    assert by_loop == pytest.approx(found, rel=1e-12)
+    return found
 
 
 def test_accuracy_is_scikit_learns():

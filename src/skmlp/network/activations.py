@@ -1,12 +1,15 @@
 """Activation functions of the hidden layers, and their derivatives.
 
-Shapes: z and x' are (K, B, width) for K networks and B rows.
+Shapes: z and x' are (K, B, width) for K networks and B rows. Loops, which are compiled where numba
+is installed, get arrays of n entries; ``type(z[0])`` makes a number of their dtype.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,6 +19,8 @@ _aten = torch.ops.aten
 # Klambauer et al. (2017), arXiv:1706.02515: the fixed point is mean 0 and variance 1.
 _SELU_ALPHA = 1.6732632423543772848170429916717
 _SELU_SCALE = 1.0507009873554804934193349852946
+_SELU_STEEPNESS = _SELU_SCALE * _SELU_ALPHA
+_ROOT_HALF, _NORMAL_TOP = math.sqrt(0.5), 1 / math.sqrt(2 * math.pi)
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,11 @@ class Activation:
         What ``initialization="auto"`` takes for a layer that feeds this activation.
     zero_at_zero : bool
         Whether f(0) = 0.
+    loop : callable, optional
+        ``loop(n, slope, z, h)``: h = f(z), entry by entry; h may be z.
+    loop_backward : callable, optional
+        ``loop_backward(n, slope, saved, d)``: d *= f'(z). Without these two, networks with the
+        activation are not for the compiled loops.
     """
 
     forward: Callable[[Tensor, float], Tensor]
@@ -42,6 +52,8 @@ class Activation:
     saves_output: bool = True
     initialization: str = "glorot_uniform"
     zero_at_zero: bool = True
+    loop: Callable[[int, float, Any, Any], None] | None = None
+    loop_backward: Callable[[int, float, Any, Any], None] | None = None
 
 
 def _relu_backward(delta: Tensor, out: Tensor, slope: float) -> Tensor:
@@ -92,29 +104,216 @@ def _softplus(z: Tensor, slope: float) -> Tensor:
     return torch.logaddexp(z, torch.zeros((), dtype=z.dtype, device=z.device))
 
 
+def _identity_loop(n, slope, z, h):
+    for i in range(n):
+        h[i] = z[i]
+
+
+def _identity_loop_backward(n, slope, saved, d):
+    pass
+
+
+def _logistic_loop(n, slope, z, h):
+    one = type(z[0])(1)
+    for i in range(n):
+        h[i] = one / (one + math.exp(-z[i]))
+
+
+def _logistic_loop_backward(n, slope, saved, d):
+    one = type(d[0])(1)
+    for i in range(n):
+        d[i] *= saved[i] * (one - saved[i])
+
+
+def _tanh_loop(n, slope, z, h):
+    for i in range(n):
+        h[i] = math.tanh(z[i])
+
+
+def _tanh_loop_backward(n, slope, saved, d):
+    one = type(d[0])(1)
+    for i in range(n):
+        d[i] *= one - saved[i] * saved[i]
+
+
+def _relu_loop(n, slope, z, h):
+    zero = type(z[0])(0)
+    for i in range(n):
+        h[i] = zero if z[i] <= zero else z[i]  # NaN stays NaN
+
+
+def _relu_loop_backward(n, slope, saved, d):
+    zero = type(d[0])(0)
+    for i in range(n):
+        d[i] = zero if saved[i] <= zero else d[i]
+
+
+def _leaky_relu_loop(n, slope, z, h):
+    zero, below = type(z[0])(0), type(z[0])(slope)
+    for i in range(n):
+        h[i] = z[i] * below if z[i] <= zero else z[i]
+
+
+def _leaky_relu_loop_backward(n, slope, saved, d):
+    zero, below = type(d[0])(0), type(d[0])(slope)
+    for i in range(n):
+        d[i] = d[i] * below if saved[i] <= zero else d[i]
+
+
+def _elu_loop(n, slope, z, h):
+    zero = type(z[0])(0)
+    for i in range(n):
+        h[i] = math.expm1(z[i]) if z[i] <= zero else z[i]
+
+
+def _elu_loop_backward(n, slope, saved, d):
+    zero, one = type(d[0])(0), type(d[0])(1)
+    for i in range(n):
+        d[i] = d[i] * (saved[i] + one) if saved[i] <= zero else d[i]
+
+
+def _selu_loop(n, slope, z, h):
+    number = type(z[0])
+    zero, scale, steepness = number(0), number(_SELU_SCALE), number(_SELU_STEEPNESS)
+    for i in range(n):
+        h[i] = steepness * math.expm1(z[i]) if z[i] <= zero else scale * z[i]
+
+
+def _selu_loop_backward(n, slope, saved, d):
+    number = type(d[0])
+    zero, scale, steepness = number(0), number(_SELU_SCALE), number(_SELU_STEEPNESS)
+    for i in range(n):
+        d[i] *= saved[i] + steepness if saved[i] <= zero else scale
+
+
+def _gelu_loop(n, slope, z, h):
+    number = type(z[0])
+    one, half, root = number(1), number(0.5), number(_ROOT_HALF)
+    for i in range(n):
+        h[i] = z[i] * half * (one + math.erf(z[i] * root))
+
+
+def _gelu_loop_backward(n, slope, z, d):
+    number = type(d[0])
+    one, half, root, top = number(1), number(0.5), number(_ROOT_HALF), number(_NORMAL_TOP)
+    for i in range(n):
+        v = z[i]
+        share = half * (one + math.erf(v * root))
+        d[i] *= share + v * top * math.exp(-half * v * v)
+
+
+def _silu_loop(n, slope, z, h):
+    one = type(z[0])(1)
+    for i in range(n):
+        h[i] = z[i] / (one + math.exp(-z[i]))
+
+
+def _silu_loop_backward(n, slope, z, d):
+    one = type(d[0])(1)
+    for i in range(n):
+        s = one / (one + math.exp(-z[i]))
+        d[i] *= s * (one + z[i] * (one - s))
+
+
+def _softplus_loop(n, slope, z, h):
+    zero = type(z[0])(0)
+    for i in range(n):
+        h[i] = max(z[i], zero) + math.log1p(math.exp(-abs(z[i])))
+
+
+def _softplus_loop_backward(n, slope, saved, d):
+    for i in range(n):
+        d[i] *= -math.expm1(-saved[i])
+
+
+def _mish_loop(n, slope, z, h):
+    zero = type(z[0])(0)
+    for i in range(n):
+        h[i] = z[i] * math.tanh(max(z[i], zero) + math.log1p(math.exp(-abs(z[i]))))
+
+
+def _mish_loop_backward(n, slope, z, d):
+    zero, one = type(d[0])(0), type(d[0])(1)
+    for i in range(n):
+        v = z[i]
+        t = math.tanh(max(v, zero) + math.log1p(math.exp(-abs(v))))
+        d[i] *= t + v * (one - t * t) / (one + math.exp(-v))
+
+
 # Glorot's rule for the ReLU family too: networks of one to three hidden layers generalize better
 # from its smaller random function than from He's, in regression above all
 # (benchmarks/initialization.py). He's keeps the signal in deep ones.
 ACTIVATIONS: dict[str, Activation] = {
-    "identity": Activation(lambda z, slope: z, lambda delta, out, slope: delta),
-    "logistic": Activation(lambda z, slope: z.sigmoid_(), _logistic_backward, zero_at_zero=False),
-    "tanh": Activation(lambda z, slope: z.tanh_(), _tanh_backward),
-    "relu": Activation(lambda z, slope: z.relu_(), _relu_backward),
-    "leaky_relu": Activation(
-        lambda z, slope: torch.nn.functional.leaky_relu_(z, slope), _leaky_relu_backward
+    "identity": Activation(
+        lambda z, slope: z,
+        lambda delta, out, slope: delta,
+        loop=_identity_loop,
+        loop_backward=_identity_loop_backward,
     ),
-    "elu": Activation(lambda z, slope: torch.nn.functional.elu_(z), _elu_backward),
+    "logistic": Activation(
+        lambda z, slope: z.sigmoid_(),
+        _logistic_backward,
+        zero_at_zero=False,
+        loop=_logistic_loop,
+        loop_backward=_logistic_loop_backward,
+    ),
+    "tanh": Activation(
+        lambda z, slope: z.tanh_(),
+        _tanh_backward,
+        loop=_tanh_loop,
+        loop_backward=_tanh_loop_backward,
+    ),
+    "relu": Activation(
+        lambda z, slope: z.relu_(),
+        _relu_backward,
+        loop=_relu_loop,
+        loop_backward=_relu_loop_backward,
+    ),
+    "leaky_relu": Activation(
+        lambda z, slope: torch.nn.functional.leaky_relu_(z, slope),
+        _leaky_relu_backward,
+        loop=_leaky_relu_loop,
+        loop_backward=_leaky_relu_loop_backward,
+    ),
+    "elu": Activation(
+        lambda z, slope: torch.nn.functional.elu_(z),
+        _elu_backward,
+        loop=_elu_loop,
+        loop_backward=_elu_loop_backward,
+    ),
     "selu": Activation(
-        lambda z, slope: torch.selu_(z), _selu_backward, initialization="lecun_normal"
+        lambda z, slope: torch.selu_(z),
+        _selu_backward,
+        initialization="lecun_normal",
+        loop=_selu_loop,
+        loop_backward=_selu_loop_backward,
     ),
     "gelu": Activation(
-        lambda z, slope: torch.nn.functional.gelu(z), _gelu_backward, saves_output=False
+        lambda z, slope: torch.nn.functional.gelu(z),
+        _gelu_backward,
+        saves_output=False,
+        loop=_gelu_loop,
+        loop_backward=_gelu_loop_backward,
     ),
     "silu": Activation(
-        lambda z, slope: torch.nn.functional.silu(z), _silu_backward, saves_output=False
+        lambda z, slope: torch.nn.functional.silu(z),
+        _silu_backward,
+        saves_output=False,
+        loop=_silu_loop,
+        loop_backward=_silu_loop_backward,
     ),
     "mish": Activation(
-        lambda z, slope: torch.nn.functional.mish(z), _mish_backward, saves_output=False
+        lambda z, slope: torch.nn.functional.mish(z),
+        _mish_backward,
+        saves_output=False,
+        loop=_mish_loop,
+        loop_backward=_mish_loop_backward,
     ),
-    "softplus": Activation(_softplus, _softplus_backward, zero_at_zero=False),
+    "softplus": Activation(
+        _softplus,
+        _softplus_backward,
+        zero_at_zero=False,
+        loop=_softplus_loop,
+        loop_backward=_softplus_loop_backward,
+    ),
 }

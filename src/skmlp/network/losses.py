@@ -7,9 +7,12 @@ trains with the same gradients.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
@@ -35,12 +38,20 @@ class Loss:
         autograd's: see `gradient`.
     mean : callable
         ``mean(z)``: what the network predicts, probabilities or expected values (K, B, m).
+    loop : callable, optional
+        ``loop(n, m, z, t, scale, d)``: the sum over n rows of ``scale`` times the loss, in
+        float64; d becomes its gradient in z. z, t and d are flat. Without it, networks with the
+        loss are not for the compiled loops.
+    mean_loop : callable, optional
+        ``mean_loop(n, slope, z, h)``: h = mean(z), entry by entry, for scores of the mean.
     """
 
     out_activation: str
     per_row: Callable[[Tensor, Tensor], Tensor]
     delta: Callable[[Tensor, Tensor], Tensor] | None
     mean: Callable[[Tensor], Tensor]
+    loop: Callable[..., float] | None = None
+    mean_loop: Callable[[int, float, Any, Any], None] | None = None
 
     def gradient(self, z: Tensor, t: Tensor) -> Tensor:
         """The gradient in z of each row's loss, a new tensor (K, B, m)."""
@@ -78,11 +89,91 @@ def _poisson(z: Tensor, t: Tensor) -> Tensor:
     return (torch.xlogy(t, t) - t * z - t + torch.exp(z)).sum(-1)
 
 
+def _log_loss_loop(n, m, z, t, scale, d):
+    sum_of_losses = 0.0
+    for i in range(n):
+        at, top = i * m, z[i * m]
+        for j in range(at + 1, at + m):
+            top = max(top, z[j])
+        partition, weight, loss = 0.0, 0.0, 0.0
+        for j in range(at, at + m):
+            v = np.float64(z[j]) - top
+            e = math.exp(v)
+            partition += e
+            weight += t[j]
+            loss -= t[j] * v
+            d[j] = e
+        for j in range(at, at + m):
+            d[j] = (d[j] / partition - t[j]) * scale[i]
+        sum_of_losses += scale[i] * (loss + weight * math.log(partition))
+    return sum_of_losses
+
+
+def _binary_log_loss_loop(n, m, z, t, scale, d):
+    sum_of_losses = 0.0
+    for i in range(n):
+        loss = 0.0
+        for j in range(i * m, (i + 1) * m):
+            v, w = np.float64(z[j]), np.float64(t[j])
+            e = math.exp(-abs(v))
+            loss += max(v, 0.0) - v * w + math.log1p(e)
+            d[j] = ((e if v < 0 else 1.0) / (1.0 + e) - w) * scale[i]
+        sum_of_losses += scale[i] * loss
+    return sum_of_losses
+
+
+def _squared_error_loop(n, m, z, t, scale, d):
+    sum_of_losses = 0.0
+    for i in range(n):
+        loss = 0.0
+        for j in range(i * m, (i + 1) * m):
+            difference = np.float64(z[j]) - np.float64(t[j])
+            loss += 0.5 * difference * difference
+            d[j] = difference * scale[i]
+        sum_of_losses += scale[i] * loss
+    return sum_of_losses
+
+
+def _poisson_loop(n, m, z, t, scale, d):
+    sum_of_losses = 0.0
+    for i in range(n):
+        loss = 0.0
+        for j in range(i * m, (i + 1) * m):
+            v, w = np.float64(z[j]), np.float64(t[j])
+            e = math.exp(v)
+            loss += e - w * v - w + (w * math.log(w) if w > 0 else 0.0)
+            d[j] = (e - w) * scale[i]
+        sum_of_losses += scale[i] * loss
+    return sum_of_losses
+
+
+def _exp_loop(n, slope, z, h):
+    for i in range(n):
+        h[i] = math.exp(z[i])
+
+
 LOSSES: dict[str, Loss] = {
-    "log_loss": Loss("softmax", _log_loss, lambda z, t: _softmax(z).sub_(t), _softmax),
-    "binary_log_loss": Loss(
-        "logistic", _binary_log_loss, lambda z, t: torch.sigmoid(z).sub_(t), torch.sigmoid
+    "log_loss": Loss(
+        "softmax",
+        _log_loss,
+        lambda z, t: _softmax(z).sub_(t),
+        _softmax,
+        _log_loss_loop,
     ),
-    "squared_error": Loss("identity", _squared_error, torch.sub, lambda z: z),
-    "poisson": Loss("exp", _poisson, lambda z, t: torch.exp(z).sub_(t), torch.exp),
+    "binary_log_loss": Loss(
+        "logistic",
+        _binary_log_loss,
+        lambda z, t: torch.sigmoid(z).sub_(t),
+        torch.sigmoid,
+        _binary_log_loss_loop,
+    ),
+    "squared_error": Loss("identity", _squared_error, torch.sub, lambda z: z, _squared_error_loop),
+    "poisson": Loss(
+        "exp",
+        _poisson,
+        lambda z, t: torch.exp(z).sub_(t),
+        torch.exp,
+        _poisson_loop,
+        _exp_loop,
+    ),
 }

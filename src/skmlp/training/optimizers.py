@@ -1,29 +1,23 @@
-"""Optimizers of a stack: torch.optim's own, over the stacked parameters.
+"""Optimizers, a row for each: torch.optim's class, and the same step as a loop.
 
-A stack of one hands its parameters to the optimizer as one tensor. K networks are groups of equal
-settings; where learning rates are few, they are settings too. Where they are many, or the networks
-small, the optimizer works with rate 1 on a zeroed *direction*, and the direction times each
-network's rate is added to the parameters: every update in the table is linear in the rate.
+Loops, which are compiled where numba is installed, get the flat parameters of one network and
+arrays of as many entries; ``type(flat[0])`` makes a number of their dtype.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections import defaultdict
-from collections.abc import Callable, Sequence
-from copy import deepcopy
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..network.mlp import Blocks, per_network
-from ..network.tensors import dense_tensor
-from ..task import OptimizerSettings, needs_closure
+from ..task import OptimizerSettings
 
 
 class FusedAdam(torch.optim.Adam):
@@ -84,21 +78,37 @@ class FusedAdam(torch.optim.Adam):
 _ADAM = FusedAdam if hasattr(torch, "_fused_adam_") else torch.optim.Adam
 
 
-# A group of its own costs an optimizer about as much as zeroing, reading and adding this many
-# entries of a direction (17 µs against 0.35 ns an entry, on 2 cores).
-_ENTRIES_PER_GROUP = 50_000
-
-
 @dataclass(frozen=True)
 class OptimizerFamily:
-    """One optimizer: its class, and how our parameters become its arguments.
+    """One optimizer.
 
-    ``velocity`` names the state that holds a running sum of gradients: scikit-learn's SGD sums
-    gradients times their rates, so when the rate changes the sum is rescaled.
+    Attributes
+    ----------
+    make, arguments : callable
+        Its class, and how our parameters become the class's arguments.
+    loop : callable, optional
+        ``loop(n, step, rate, settings, flat, gradient, first, second)``: the step number
+        ``step``, from 1, of n parameters; ``first`` and ``second`` are its memory, zero at first.
+        Without it, networks with the optimizer are not for the compiled loops.
+    settings : callable
+        The numbers that the loop gets as ``settings``, which it may change.
+    state : tuple of str
+        What the class calls ``first`` and ``second`` in its state.
+    counts : mapping of str to int
+        The entries of its state that are numbers, and their places in ``settings``; that of the
+        number of steps is -1.
+    velocity : str, optional
+        The state that holds a running sum of gradients: scikit-learn's SGD sums gradients times
+        their rates, so when the rate changes the sum is rescaled.
+    default_weight_decay : float
     """
 
     make: Callable[..., torch.optim.Optimizer]
     arguments: Callable[[OptimizerSettings], dict[str, Any]]
+    loop: Callable[..., None] | None = None
+    settings: Callable[[OptimizerSettings], list[float]] = lambda s: []
+    state: tuple[str, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=lambda: {"step": -1})
     velocity: str | None = None
     default_weight_decay: float = 0.0
 
@@ -115,17 +125,175 @@ def _defaults(s: OptimizerSettings) -> dict[str, Any]:
     return {}
 
 
-# Decoupled decay is `StackOptimizer.decay`'s in all of them, the same way for each.
+def _adam_numbers(s: OptimizerSettings) -> list[float]:
+    return [s.beta_1, s.beta_2, s.epsilon]
+
+
+def _sgd_numbers(s: OptimizerSettings) -> list[float]:
+    return [s.momentum, float(s.nesterovs_momentum and s.momentum > 0)]
+
+
+def _adam_loop(n, step, rate, settings, flat, gradient, mean, square):
+    number, beta_1, beta_2 = type(flat[0]), settings[0], settings[1]
+    by = number(rate / (1 - beta_1**step))
+    root = number(1 / math.sqrt(1 - beta_2**step))
+    epsilon = number(settings[2])
+    keep_1, add_1 = number(beta_1), number(1 - beta_1)
+    keep_2, add_2 = number(beta_2), number(1 - beta_2)
+    for i in range(n):
+        g = gradient[i]
+        mean[i] = keep_1 * mean[i] + add_1 * g
+        square[i] = keep_2 * square[i] + add_2 * g * g
+        flat[i] -= by * mean[i] / (math.sqrt(square[i]) * root + epsilon)
+
+
+def _nadam_loop(n, step, rate, settings, flat, gradient, mean, square):
+    """Dozat (2016), with torch's momentum_decay of 0.004."""
+    number, beta_1, beta_2 = type(flat[0]), settings[0], settings[1]
+    mu = beta_1 * (1 - 0.5 * 0.96 ** (step * 0.004))
+    following = beta_1 * (1 - 0.5 * 0.96 ** ((step + 1) * 0.004))
+    # in float32, as torch counts it in every dtype
+    settings[3] = np.float32(settings[3]) * np.float32(mu)
+    product = settings[3]
+    by_gradient = number(rate * (1 - mu) / (1 - product))
+    by_mean = number(rate * following / (1 - product * following))
+    correction, epsilon = number(1 / (1 - beta_2**step)), number(settings[2])
+    keep_1, add_1 = number(beta_1), number(1 - beta_1)
+    keep_2, add_2 = number(beta_2), number(1 - beta_2)
+    for i in range(n):
+        g = gradient[i]
+        mean[i] = keep_1 * mean[i] + add_1 * g
+        square[i] = keep_2 * square[i] + add_2 * g * g
+        below = math.sqrt(square[i] * correction) + epsilon
+        flat[i] -= (by_gradient * g + by_mean * mean[i]) / below
+
+
+def _radam_loop(n, step, rate, settings, flat, gradient, mean, square):
+    """Liu et al. (2019), arXiv:1908.03265: plain momentum until the variance can be trusted."""
+    number, beta_1, beta_2 = type(flat[0]), settings[0], settings[1]
+    bias_2 = 1 - beta_2**step
+    longest = 2 / (1 - beta_2) - 1
+    length = longest - 2 * step * beta_2**step / bias_2
+    by = rate / (1 - beta_1**step)
+    adapts, certain = length > 5, 0.0
+    if adapts:
+        certain = (length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length)
+    plain, adapted = number(by), number(by * math.sqrt(certain) * math.sqrt(bias_2))
+    epsilon = number(settings[2])
+    keep_1, add_1 = number(beta_1), number(1 - beta_1)
+    keep_2, add_2 = number(beta_2), number(1 - beta_2)
+    for i in range(n):
+        g = gradient[i]
+        mean[i] = keep_1 * mean[i] + add_1 * g
+        square[i] = keep_2 * square[i] + add_2 * g * g
+        if adapts:
+            flat[i] -= adapted * mean[i] / (math.sqrt(square[i]) + epsilon)
+        else:
+            flat[i] -= plain * mean[i]
+
+
+def _adamax_loop(n, step, rate, settings, flat, gradient, mean, largest):
+    number, beta_1 = type(flat[0]), settings[0]
+    by = number(rate / (1 - beta_1**step))
+    keep_1, add_1, beta_2 = number(beta_1), number(1 - beta_1), number(settings[1])
+    epsilon = number(settings[2])
+    for i in range(n):
+        g = gradient[i]
+        mean[i] = keep_1 * mean[i] + add_1 * g
+        now, before = abs(g) + epsilon, largest[i] * beta_2
+        largest[i] = before if before > now else now  # NaN comes through
+        flat[i] -= by * mean[i] / largest[i]
+
+
+def _rmsprop_loop(n, step, rate, settings, flat, gradient, square, unused):
+    number = type(flat[0])
+    keep, add, by, epsilon = number(0.99), number(1 - 0.99), number(rate), number(1e-8)
+    for i in range(n):
+        g = gradient[i]
+        square[i] = keep * square[i] + add * g * g
+        flat[i] -= by * g / (math.sqrt(square[i]) + epsilon)
+
+
+def _adagrad_loop(n, step, rate, settings, flat, gradient, total, unused):
+    number = type(flat[0])
+    by, epsilon = number(rate), number(1e-10)
+    for i in range(n):
+        g = gradient[i]
+        total[i] += g * g
+        flat[i] -= by * g / (math.sqrt(total[i]) + epsilon)
+
+
+def _adadelta_loop(n, step, rate, settings, flat, gradient, square, changes):
+    number = type(flat[0])
+    keep, add, by, epsilon = number(0.9), number(1 - 0.9), number(rate), number(1e-6)
+    for i in range(n):
+        g = gradient[i]
+        square[i] = keep * square[i] + add * g * g
+        change = math.sqrt(changes[i] + epsilon) / math.sqrt(square[i] + epsilon) * g
+        changes[i] = keep * changes[i] + add * change * change
+        flat[i] -= by * change
+
+
+def _sgd_loop(n, step, rate, settings, flat, gradient, velocity, unused):
+    number = type(flat[0])
+    by, momentum, nesterov = number(rate), number(settings[0]), settings[1] > 0
+    if momentum == 0:
+        for i in range(n):
+            flat[i] -= by * gradient[i]
+        return
+    for i in range(n):
+        velocity[i] = momentum * velocity[i] + gradient[i]
+        moves = gradient[i] + momentum * velocity[i] if nesterov else velocity[i]
+        flat[i] -= by * moves
+
+
+_MOMENTS = ("exp_avg", "exp_avg_sq")
+
+# Decoupled decay is `StackOptimizer.decay`'s, and the loops' own, the same way for each.
 OPTIMIZERS: dict[str, OptimizerFamily] = {
-    "adam": OptimizerFamily(_ADAM, _betas_and_epsilon),
-    "adamw": OptimizerFamily(_ADAM, _betas_and_epsilon, default_weight_decay=0.01),
-    "nadam": OptimizerFamily(torch.optim.NAdam, _betas_and_epsilon),
-    "adamax": OptimizerFamily(torch.optim.Adamax, _betas_and_epsilon),
-    "radam": OptimizerFamily(torch.optim.RAdam, _betas_and_epsilon),
-    "rmsprop": OptimizerFamily(torch.optim.RMSprop, _defaults),
-    "adagrad": OptimizerFamily(torch.optim.Adagrad, _defaults),
-    "adadelta": OptimizerFamily(torch.optim.Adadelta, _defaults),
-    "sgd": OptimizerFamily(torch.optim.SGD, _momentum, velocity="momentum_buffer"),
+    "adam": OptimizerFamily(_ADAM, _betas_and_epsilon, _adam_loop, _adam_numbers, _MOMENTS),
+    "adamw": OptimizerFamily(
+        _ADAM,
+        _betas_and_epsilon,
+        _adam_loop,
+        _adam_numbers,
+        _MOMENTS,
+        default_weight_decay=0.01,
+    ),
+    "nadam": OptimizerFamily(
+        torch.optim.NAdam,
+        _betas_and_epsilon,
+        _nadam_loop,
+        lambda s: [*_adam_numbers(s), 1.0],
+        _MOMENTS,
+        counts={"step": -1, "mu_product": 3},
+    ),
+    "adamax": OptimizerFamily(
+        torch.optim.Adamax,
+        _betas_and_epsilon,
+        _adamax_loop,
+        _adam_numbers,
+        ("exp_avg", "exp_inf"),
+    ),
+    "radam": OptimizerFamily(
+        torch.optim.RAdam, _betas_and_epsilon, _radam_loop, _adam_numbers, _MOMENTS
+    ),
+    "rmsprop": OptimizerFamily(
+        torch.optim.RMSprop, _defaults, _rmsprop_loop, state=("square_avg",)
+    ),
+    "adagrad": OptimizerFamily(torch.optim.Adagrad, _defaults, _adagrad_loop, state=("sum",)),
+    "adadelta": OptimizerFamily(
+        torch.optim.Adadelta, _defaults, _adadelta_loop, state=("square_avg", "acc_delta")
+    ),
+    "sgd": OptimizerFamily(
+        torch.optim.SGD,
+        _momentum,
+        _sgd_loop,
+        _sgd_numbers,
+        ("momentum_buffer",),
+        counts={},
+        velocity="momentum_buffer",
+    ),
 }
 
 
@@ -135,305 +303,3 @@ def is_optimizer_class(value: object) -> bool:
         value = value.func
     optimizer = torch.optim.Optimizer
     return inspect.isclass(value) and issubclass(value, optimizer) and value is not optimizer
-
-
-class OptimizerPerNetwork:
-    """A user's optimizer for each network of a stack: one may look at all that it is given.
-
-    Parameters
-    ----------
-    make : callable
-        A torch.optim.Optimizer class, or a partial of one.
-    groups : sequence of dict
-        A parameter group for each network.
-    """
-
-    def __init__(self, make: Callable[..., torch.optim.Optimizer], groups: Sequence[dict]):
-        self._optimizers = [make([group], lr=group["lr"]) for group in groups]
-        self.state: dict[Tensor, dict[str, Any]] = defaultdict(dict)
-        for optimizer in self._optimizers:
-            self.state.update(optimizer.state)
-            optimizer.state = self.state
-
-    @property
-    def param_groups(self) -> list[dict[str, Any]]:
-        return [optimizer.param_groups[0] for optimizer in self._optimizers]
-
-    def step(self) -> None:
-        for optimizer in self._optimizers:
-            optimizer.step()
-
-
-class StackOptimizer:
-    """Steps for the parameters of K networks, each with its own learning rate.
-
-    Parameters
-    ----------
-    settings : sequence of OptimizerSettings
-        Of one family.
-    rates : sequence of float
-        Learning rates to start with.
-    blocks, gradients : Blocks
-        The parameters, and where their gradients are found at each step.
-
-    Attributes
-    ----------
-    rates : ndarray of shape (K,)
-        Current learning rates. For K = 1 the truth is in the torch optimizer's param group,
-        where learning-rate schedulers change it.
-    """
-
-    def __init__(
-        self,
-        settings: Sequence[OptimizerSettings],
-        rates: Sequence[float],
-        blocks: Blocks,
-        gradients: Blocks,
-    ):
-        self._group_by_rate = True  # until a rate changes
-        self.settings = list(settings)
-        self._rates = np.array(rates, dtype=float)
-        self.family = OPTIMIZERS.get(self.settings[0].family) if self.named else None
-        self._build(blocks, gradients)
-
-    @property
-    def named(self) -> bool:
-        return isinstance(self.settings[0].family, str)
-
-    @property
-    def rates(self) -> np.ndarray:
-        if self.directions is None and not self._grouped_by_rate:
-            self._rates[:] = [group["lr"] for group in self.torch_optimizer.param_groups]
-        return self._rates
-
-    def set_rate(self, k: int, rate: float, *, rescale: bool = True) -> None:
-        """Give network k a new learning rate."""
-        old = self.rates[k]
-        if rate == old:
-            return
-        if self._grouped_by_rate:
-            self._group_by_rate = False
-            self.keep(range(len(self.settings)), self.blocks, self.gradients)
-        if rescale:
-            self._rescale_velocity(k, old / rate if rate else np.inf)
-        self._rates[k] = rate
-        if self.directions is None:
-            self.torch_optimizer.param_groups[k]["lr"] = rate
-        else:
-            self._set_rate_tensor()
-
-    def step(self, closure: Callable[[], Tensor]) -> None:
-        """Move the parameters by their gradients."""
-        if self.directions is None:
-            if self._needs_closure:
-                self.torch_optimizer.step(closure)
-            else:
-                self.torch_optimizer.step()
-            return
-        self.directions.flat.zero_()
-        self.torch_optimizer.step()
-        for block, direction in zip(self.blocks.all, self.directions.all, strict=True):
-            block.addcmul_(direction, self._rate_tensor)
-
-    def decay(self, weight_decays: np.ndarray) -> None:
-        """Decoupled weight decay (Loshchilov & Hutter 2019): W ← (1 - rate·decay) W."""
-        factors = 1.0 - self.rates * weight_decays
-        if (factors == factors[0]).all():
-            self.blocks.flat_weights.mul_(float(factors[0]))
-        else:
-            column = per_network(factors, self.blocks.flat)
-            for w in self.blocks.weights:
-                w.mul_(column)
-
-    def keep(self, networks: Sequence[int], blocks: Blocks, gradients: Blocks) -> None:
-        """Go on with some of the networks, whose parameters are now ``blocks``."""
-        networks, rates = list(networks), self.rates[list(networks)]
-        by_rows = self.named and len(networks) > 1
-        states = [] if by_rows else [self.network_state(k) for k in networks]
-        places, state = [self._places[k] for k in networks], self.torch_optimizer.state
-        self.settings = [self.settings[k] for k in networks]
-        self._rates = rates.copy()
-        self._build(blocks, gradients)
-        if by_rows:
-            self._take_states(places, state)
-        for k, each in enumerate(states):
-            self.set_network_state(k, each)
-
-    def _take_states(self, old_places, old_state) -> None:
-        """State of each parameter of several networks, from the rows where it was before."""
-        rows_of: dict[torch.nn.Parameter, list] = defaultdict(list)
-        for new, old in zip(self._places, old_places, strict=True):
-            for (parameter, _), source in zip(new, old, strict=True):
-                rows_of[parameter].append(source)
-        for parameter, rows in rows_of.items():
-            self.torch_optimizer.state[parameter] = _state_of_rows(rows, old_state)
-
-    # A network's optimizer state is a list over blocks (weights, then biases) of dictionaries of
-    # arrays without the axis K: the same in any stack, and what is pickled.
-
-    def network_state(self, k: int) -> list[dict[str, Any]]:
-        """State of network k, block by block."""
-        states = []
-        for index in range(len(self.blocks.all)):
-            parameter, row = self._places[k][index]
-            views = self._entries(parameter, index)
-            states.append({key: _part(value, row) for key, value in views.items()})
-        return states
-
-    def set_network_state(self, k: int, states: list[dict[str, Any]]) -> None:
-        for index, state in enumerate(states):
-            parameter, row = self._places[k][index]
-            for key, value in state.items():
-                self._set_entry(parameter, index, key, row, value)
-
-    def _build(self, blocks: Blocks, gradients: Blocks) -> None:
-        self.blocks, self.gradients = blocks, gradients
-        n = blocks.n_networks
-        self.directions: Blocks | None = None
-        self._grouped_by_rate = False
-        self._places: list[list[tuple[torch.nn.Parameter, int | None]]] = [[] for _ in range(n)]
-        if not self.named:
-            groups = [self._custom_group(k) for k in range(n)]
-            make = self.settings[0].family
-        elif n == 1:
-            groups = [self._flat_group()]
-            make = self._named_maker()
-        else:
-            groups = self._setting_groups()
-            make = self._named_maker()
-        self.torch_optimizer: Any
-        if self.named or n == 1:
-            self.torch_optimizer = make(groups, lr=float(self._rates[0]) if n == 1 else 1.0)
-        else:
-            self.torch_optimizer = OptimizerPerNetwork(make, groups)
-        self._needs_closure = needs_closure(self.settings[0].family)
-
-    def _named_maker(self):
-        assert self.family is not None
-        return self.family.make
-
-    def _flat_group(self) -> dict[str, Any]:
-        assert self.family is not None
-        flat = _parameter(self.blocks.flat, self.gradients.flat)
-        self._places[0] = [(flat, 0)] * len(self.blocks.all)
-        arguments = self.family.arguments(self.settings[0])
-        return {"params": [flat], "lr": float(self._rates[0]), **arguments}
-
-    def _custom_group(self, k: int) -> dict[str, Any]:
-        """Parameters in their own shapes: some optimizers look at them."""
-        pairs = zip(self.blocks.all, self.gradients.all, strict=True)
-        parameters = [_parameter(b[k].squeeze(0), g[k].squeeze(0)) for b, g in pairs]
-        self._places[k] = [(parameter, None) for parameter in parameters]
-        return {"params": parameters, "lr": float(self._rates[k])}
-
-    def _setting_groups(self) -> list[dict[str, Any]]:
-        """A group per distinct setting, over the consecutive networks that share it."""
-        assert self.family is not None
-        arguments = [
-            {**self.family.arguments(s), "lr": float(rate)}
-            for s, rate in zip(self.settings, self._rates, strict=True)
-        ]
-        starts = _starts(arguments)
-        self._grouped_by_rate = self._group_by_rate and self._pays(starts)
-        if self._grouped_by_rate:
-            return self._groups_of(self.blocks.all, self.gradients.all, arguments)
-        arguments = [{**each, "lr": 1.0} for each in arguments]
-        self.directions = Blocks(self.blocks.n_networks, self.blocks.slots, self.blocks.flat)
-        self._set_rate_tensor()
-        return self._groups_of(self.directions.all, self.gradients.all, arguments)
-
-    def _pays(self, starts: Sequence[int]) -> bool:
-        return len(starts) * _ENTRIES_PER_GROUP < self.blocks.flat.numel()
-
-    def _groups_of(
-        self,
-        blocks: Sequence[Tensor],
-        gradients: Sequence[Tensor],
-        arguments: Sequence[dict[str, Any]],
-    ) -> list[dict[str, Any]]:
-        """A group per run of networks with equal arguments, over their rows of some blocks."""
-        starts, groups = _starts(arguments), []
-        for a, b in pairwise([*starts, len(arguments)]):
-            pairs = zip(blocks, gradients, strict=True)
-            parameters = [_parameter(block[a:b], gradient[a:b]) for block, gradient in pairs]
-            for k in range(a, b):
-                self._places[k] += [(parameter, k - a) for parameter in parameters]
-            groups.append({"params": parameters, **arguments[a]})
-        return groups
-
-    def _set_rate_tensor(self) -> None:
-        self._rate_tensor = per_network(self._rates, self.blocks.flat)
-
-    def _entries(self, parameter: torch.nn.Parameter, index: int) -> dict[str, Any]:
-        """State of one block; entries of the parameter's shape are seen in the block's shape."""
-        state = self.torch_optimizer.state.get(parameter, {})
-        if parameter.shape != self.blocks.flat.shape or not self.named:
-            return dict(state)
-        return {key: self._block_view(value, index) for key, value in state.items()}
-
-    def _block_view(self, value: Any, index: int) -> Any:
-        if not (isinstance(value, Tensor) and value.shape == self.blocks.flat.shape):
-            return value
-        begin = sum(block.numel() for block in self.blocks.all[:index])
-        block = self.blocks.all[index]
-        return value[begin : begin + block.numel()].view(block.shape)
-
-    def _set_entry(self, parameter, index: int, key: str, row: int | None, value: Any) -> None:
-        state = self.torch_optimizer.state[parameter]
-        if not isinstance(value, np.ndarray):
-            state[key] = value
-        elif value.ndim == 0:
-            on_device = getattr(self.torch_optimizer, "steps_on_device", False)
-            device = parameter.device if on_device else "cpu"
-            state[key] = torch.as_tensor(np.array(value), device=device)
-        elif row is None:
-            state[key] = dense_tensor(value, parameter.dtype, parameter.device)
-        else:
-            if key not in state:
-                state[key] = torch.zeros_like(parameter)
-            entry = self._entries(parameter, index)[key][row]
-            entry.copy_(dense_tensor(value, entry.dtype, entry.device))
-
-    def _rescale_velocity(self, k: int, factor: float) -> None:
-        velocity = self.family.velocity if self.family is not None else None
-        if velocity is None or not np.isfinite(factor):
-            return
-        for index in range(len(self.blocks.all)):
-            parameter, row = self._places[k][index]
-            entry = self._entries(parameter, index).get(velocity)
-            if entry is not None:
-                entry[row].mul_(factor)
-
-
-def _state_of_rows(rows: Sequence[tuple[Tensor, int]], state) -> dict[str, Any]:
-    """The entries of a parameter that is made of rows of others."""
-    first, one_source = rows[0][0], len({id(parameter) for parameter, _ in rows}) == 1
-
-    def taken(key: str, value: Any) -> Any:
-        if not isinstance(value, Tensor) or not value.dim():
-            return deepcopy(value)
-        if not one_source:
-            return torch.stack([state[parameter][key][row] for parameter, row in rows])
-        index = torch.as_tensor([row for _, row in rows], device=value.device)
-        return value.index_select(0, index)
-
-    return {key: taken(key, value) for key, value in state.get(first, {}).items()}
-
-
-def _starts(arguments: Sequence[dict[str, Any]]) -> list[int]:
-    """Where a network's arguments differ from those of the one before it."""
-    return [k for k in range(len(arguments)) if k == 0 or arguments[k] != arguments[k - 1]]
-
-
-def _parameter(values: Tensor, gradient: Tensor) -> torch.nn.Parameter:
-    parameter = torch.nn.Parameter(values, requires_grad=False)
-    parameter.grad = gradient
-    return parameter
-
-
-def _part(value: Any, row: int | None) -> Any:
-    if not isinstance(value, Tensor):
-        return value
-    if value.dim() and row is not None:
-        value = value[row]
-    return value.detach().cpu().numpy().copy()

@@ -70,13 +70,17 @@ class Progress:
 
     def end_epoch(self, loss: float, rate: float) -> float:
         """Record the epoch's training loss; return the learning rate of the next epoch."""
-        self.n_iter += 1
-        self.t += len(self.task.train)
-        self.loss_curve.append(loss)
-        self._say(f"Iteration {self.n_iter}, loss = {loss:.8f}")
+        return self.end_epochs([loss], rate)
+
+    def end_epochs(self, losses: list[float], rate: float) -> float:
+        """As `end_epoch`, for several; all but the last are `certain_epochs`."""
+        self.n_iter += len(losses)
+        self.t += len(self.task.train) * len(losses)
+        self.loss_curve += losses
+        self._say(f"Iteration {self.n_iter}, loss = {losses[-1]:.8f}")
         if self.validation_scores:
             self._say(f"Validation score: {self.validation_scores[-1]:f}")
-        self._count_improvement()
+        self._count_improvements(len(losses))
         rate = SCHEDULES[self.task.learning_rate](self.task, rate, self.t)
         if self.no_improvement_count > self.task.n_iter_no_change:
             rate = self._plateau(rate)
@@ -90,16 +94,22 @@ class Progress:
         self.validation_scores.append(score)
         return self.task.early_stopping and score > self.best_validation_score + self._rounding
 
-    def _count_improvement(self) -> None:
+    def _count_improvements(self, n: int) -> None:
+        """Count the last epochs of those that came without an improvement."""
+        losses, count = self.loss_curve[-n:], self.no_improvement_count
         if self.task.early_stopping:
-            score = self.validation_scores[-1]
-            improved = score >= self.best_validation_score + self.task.tol - self._rounding
-            self.best_validation_score = max(score, self.best_validation_score)
+            best, margin = self.best_validation_score, self.task.tol - self._rounding
+            for score in self.validation_scores[-n:]:
+                count = 0 if score >= best + margin else count + 1
+                best = max(score, best)
+            self.best_validation_score, self.best_loss = best, min(*losses, self.best_loss)
         else:
-            loss = self.loss_curve[-1]
-            improved = loss <= self.best_loss - self.task.tol
-        self.best_loss = min(self.loss_curve[-1], self.best_loss)
-        self.no_improvement_count = 0 if improved else self.no_improvement_count + 1
+            best, margin = self.best_loss, self.task.tol
+            for loss in losses:
+                count = 0 if loss <= best - margin else count + 1
+                best = min(loss, best)
+            self.best_loss = best
+        self.no_improvement_count = count
 
     def _plateau(self, rate: float) -> float:
         what = "Validation score" if self.task.early_stopping else "Training loss"

@@ -17,9 +17,9 @@ from ..network.mlp import StackedMLP
 from ..task import Checkpoint, RandomStates, TrainingResult, TrainingTask
 from .batches import Chunk, RowOrder, RowStore, chunk_steps
 from .dropout import DropoutMasks
-from .optimizers import StackOptimizer
 from .penalties import Clipping, Penalty
 from .progress import DivergenceError, Progress, check_finite
+from .stack_optimizer import StackOptimizer
 from .validation import Validated, validation_of
 
 Outcome = TrainingResult | Exception

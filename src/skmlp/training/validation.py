@@ -24,7 +24,7 @@ from .row_weights import validation_weights
 # has enough to do, and all their rows side by side would take much memory.
 _NUMBERS_AT_ONCE = 1 << 22
 
-Score = Callable[[Tensor, Tensor, Tensor, Callable[[Tensor], Tensor]], Tensor]
+OfTensors = Callable[[Tensor, Tensor, Tensor, Callable[[Tensor], Tensor]], Tensor]
 
 
 # Accuracies are sums of whole weights, divided once: a network's patience asks whether a score is
@@ -52,10 +52,64 @@ def _r2(z: Tensor, t: Tensor, weights: Tensor, mean: Callable) -> Tensor:
     return (1 - torch.where(constant, missed, residual / torch.where(constant, 1, total))).mean(-1)
 
 
+# The same as loops, which are compiled where numba is installed: z (or means) and t are flat.
+
+
+def _accuracy_loop(n, m, z, t, weights):
+    hits, weight = 0.0, 0.0
+    for i in range(n):
+        best, right = i * m, i * m
+        for j in range(i * m + 1, (i + 1) * m):
+            best = j if z[j] > z[best] else best
+            right = j if t[j] > t[right] else right
+        hits += weights[i] if best == right else 0.0
+        weight += weights[i]
+    return hits / weight
+
+
+def _subset_accuracy_loop(n, m, z, t, weights):
+    hits, weight = 0.0, 0.0
+    for i in range(n):
+        hit = True
+        for j in range(i * m, (i + 1) * m):
+            hit &= (z[j] > 0) == (t[j] > 0.5)
+        hits += weights[i] if hit else 0.0
+        weight += weights[i]
+    return hits / weight
+
+
+def _r2_loop(n, m, mean, t, weights):
+    score = 0.0
+    for j in range(m):
+        weight, centre, constant = 0.0, 0.0, True
+        for i in range(n):
+            weight += weights[i]
+            centre += weights[i] * t[i * m + j]
+            constant &= t[i * m + j] == t[j]
+        centre /= weight
+        residual, total = 0.0, 0.0
+        for i in range(n):
+            value = np.float64(t[i * m + j])
+            residual += weights[i] * (value - mean[i * m + j]) ** 2
+            total += weights[i] * (value - centre) ** 2
+        if constant:
+            score += 0.0 if residual > 0 else 1.0
+        else:
+            score += 1.0 - residual / total
+    return score / m
+
+
+class Score(NamedTuple):
+    """One score: of tensors, and as a loop ``loop(n, m, mean, t, weights)`` if it has one."""
+
+    of: OfTensors
+    loop: Callable[..., float] | None = None
+
+
 SCORES: dict[str, Score] = {
-    "accuracy": _accuracy,
-    "subset_accuracy": _subset_accuracy,
-    "r2": _r2,
+    "accuracy": Score(_accuracy, _accuracy_loop),
+    "subset_accuracy": Score(_subset_accuracy, _subset_accuracy_loop),
+    "r2": Score(_r2, _r2_loop),
 }
 
 
@@ -74,7 +128,7 @@ class Validation:
     def __init__(self, task: TrainingTask, dtype: torch.dtype, device: torch.device):
         rows = task.validation
         assert rows is not None
-        self.loss, self.score = LOSSES[task.loss], SCORES[task.score]
+        self.loss, self.score = LOSSES[task.loss], SCORES[task.score].of
         self.X = device_rows(rows.X, dtype, device)
         self.targets = dense_tensor(rows.targets, dtype, device)
         self.weights = dense_tensor(validation_weights(rows), dtype, device)
@@ -119,7 +173,7 @@ class ValidationTogether:
     """
 
     def __init__(self, tasks: Sequence[TrainingTask], dtype: torch.dtype, device: torch.device):
-        self.loss, self.score = LOSSES[tasks[0].loss], SCORES[tasks[0].score]
+        self.loss, self.score = LOSSES[tasks[0].loss], SCORES[tasks[0].score].of
         self._rows = [task.validation for task in tasks]
         self._store = RowStore([rows for rows in self._rows if rows is not None], dtype, device)
         self._put_side_by_side()

@@ -4,77 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import scipy.sparse
 
+from ...network.activations import ACTIVATIONS
 from ...network.architecture import NetworkArrays
-from ...task import TrainingTask
-from .codes import (
-    ACTIVATION_CODES,
-    BIASES_AT,
-    CODE,
-    COLUMNS,
-    IS_SAVED,
-    LEVELS_AT,
-    LOSS_CODES,
-    N_COLUMNS,
-    NEEDS_INPUT,
-    OPTIMIZER_CODES,
-    SCORE_CODES,
-    THRESHOLD,
-    UNITS_AT,
-    WEIGHTS_AT,
-    WIDTH,
-)
-
-# Products of at most this many multiplications are loops over the rows of a batch: a call of BLAS
-# costs as much.
-_FEW = 1 << 13
+from ...network.losses import LOSSES
+from ...task import FULL_BATCH_OPTIMIZERS, TrainingTask
+from ..optimizers import OPTIMIZERS
+from ..validation import SCORES
+from .codes import UNITS_AT, WIDTH
 
 
-def layer_table(
-    sizes: Sequence[int],
-    activations: Sequence[str],
-    n_rows: int,
-    thresholds: Sequence[int] | np.ndarray | None = None,
-    *,
-    sparse: bool = False,
-    columns: bool = False,
-) -> np.ndarray:
-    """The table of layers, see `codes`, of a workspace for ``n_rows`` rows.
-
-    Sparse rows are used where they are: the input has no units then. ``columns``: the values of
-    one unit lie together, if the network is small.
-    """
-    table = np.zeros((len(sizes), N_COLUMNS), dtype=np.int64)
-    table[:, WIDTH] = sizes
-    n_input = 0 if sparse else n_rows * sizes[0]
-    table[1:, UNITS_AT] = np.cumsum([n_input, *(n_rows * size for size in sizes[1:-1])])
-    n_weights = [fan_in * fan_out for fan_in, fan_out in pairwise(sizes)]
-    table[1:, WEIGHTS_AT] = np.cumsum([0, *n_weights[:-1]])
-    table[1:, BIASES_AT] = sum(n_weights) + np.cumsum([0, *sizes[1:-1]])
-    table[1:-1, CODE] = [ACTIVATION_CODES[name] for name in activations]
-    if thresholds is not None:
-        table[1:-1, THRESHOLD] = thresholds
-    table[0, COLUMNS] = columns and not sparse and n_rows * max(n_weights) <= _FEW
-    table[:, IS_SAVED] = np.isin(table[:, CODE], NEEDS_INPUT) | (table[:, THRESHOLD] > 0)
-    return table
-
-
-def set_levels(table: np.ndarray, begins: Sequence[int]) -> None:
-    """Note where each hidden layer's random levels of the next step begin."""
-    table[1:-1, LEVELS_AT] = begins
-
-
-class Workspace:
-    """Memory for the units of a table's layers, and for the gradients in them."""
-
-    def __init__(self, table: np.ndarray, n_rows: int, dtype: str, *, gradients: bool = True):
-        n = int(table[-1, UNITS_AT] + n_rows * table[-1, WIDTH])
-        self.units = np.empty(n, dtype)
-        self.saved = np.empty(n, dtype)
-        self.deltas = np.empty(n if gradients else 0, dtype)
+def workspace(table: np.ndarray, n_rows: int, dtype: str) -> tuple[np.ndarray, ...]:
+    """Memory for the units of a table's layers, what is kept of them, and the gradients in them;
+    for the targets of ``n_rows``, and for their weights."""
+    n, m = int(table[-1, UNITS_AT] + n_rows * table[-1, WIDTH]), int(table[-1, WIDTH])
+    return *(np.empty(n, dtype) for _ in range(3)), np.empty(n_rows * m, dtype), np.empty(n_rows)
 
 
 class Parameters:
@@ -142,13 +90,18 @@ def is_plain(task: TrainingTask) -> bool:
         task.device == "cpu"
         and task.callback_view is None
         and task.normalization is None
-        and isinstance(task.optimizer.family, str)
-        and task.optimizer.family in OPTIMIZER_CODES
-        and task.loss in LOSS_CODES
-        and task.score in SCORE_CODES
-        and set(task.activations) <= set(ACTIVATION_CODES)
+        and _has_loop(task.optimizer.family)
+        and LOSSES[task.loss].loop is not None
+        and SCORES[task.score].loop is not None
+        and all(ACTIVATIONS[name].loop is not None for name in task.activations)
         and all(_is_known(rows.X) for rows in (task.train, task.validation) if rows)
     )
+
+
+def _has_loop(family: Any) -> bool:
+    if not isinstance(family, str):
+        return False
+    return family in FULL_BATCH_OPTIMIZERS or OPTIMIZERS[family].loop is not None
 
 
 def _is_known(X) -> bool:

@@ -10,54 +10,51 @@ from typing import Any
 import numpy as np
 
 from ...task import OptimizerSettings
+from ..optimizers import OPTIMIZERS
 from .arrays import Parameters
-from .codes import MU_PRODUCT, STEP
-
-# What torch.optim's classes call the two arrays of their state, and which numbers they count.
-_ARRAYS = {
-    "adam": ("exp_avg", "exp_avg_sq"),
-    "adamw": ("exp_avg", "exp_avg_sq"),
-    "nadam": ("exp_avg", "exp_avg_sq"),
-    "adamax": ("exp_avg", "exp_inf"),
-    "radam": ("exp_avg", "exp_avg_sq"),
-    "rmsprop": ("square_avg",),
-    "adagrad": ("sum",),
-    "adadelta": ("square_avg", "acc_delta"),
-    "sgd": ("momentum_buffer",),
-}
-_NUMBERS = {"nadam": {"step": STEP, "mu_product": MU_PRODUCT}, "sgd": {}}
-_ONE_COUNT = {"step": STEP}
 
 
-def state_of(
-    settings: OptimizerSettings, parameters: Parameters, state: np.ndarray, numbers: np.ndarray
-) -> list[dict[str, Any]]:
-    """A dictionary of arrays for each block: weights, then biases, which are (1, fan_out)."""
-    if settings.family == "sgd" and not settings.momentum:
-        return [{} for _ in parameters.blocks(state[0])]
-    counts = {
-        name: np.array(numbers[place], np.float32)
-        for name, place in _NUMBERS.get(settings.family, _ONE_COUNT).items()
-    }
-    found: list[dict[str, Any]] = [dict(counts) for _ in parameters.blocks(state[0])]
-    for name, flat in zip(_ARRAYS[settings.family], state, strict=False):
-        for block, values in zip(found, parameters.blocks(flat), strict=True):
-            block[name] = np.atleast_2d(values).copy()
-    return found
+class OptimizerState:
+    """The memory of one network's optimizer, as its loop takes it.
 
+    Attributes
+    ----------
+    arrays : ndarray of shape (2, n)
+        See ``OptimizerFamily.state``.
+    settings : ndarray of float64
+        See ``OptimizerFamily.settings``; the last one is the number of steps.
+    """
 
-def read_state(
-    settings: OptimizerSettings,
-    blocks: list[dict[str, Any]],
-    parameters: Parameters,
-    state: np.ndarray,
-    numbers: np.ndarray,
-) -> None:
-    """Go on with the state of a checkpoint."""
-    for name, flat in zip(_ARRAYS[settings.family], state, strict=False):
-        for block, values in zip(blocks, parameters.blocks(flat), strict=True):
-            if block.get(name) is not None:
-                values[...] = np.reshape(block[name], values.shape)
-    for name, place in _NUMBERS.get(settings.family, _ONE_COUNT).items():
-        if name in blocks[0]:
-            numbers[place] = float(blocks[0][name])
+    def __init__(self, settings: OptimizerSettings, parameters: Parameters):
+        self.row = OPTIMIZERS.get(settings.family)
+        self.parameters = parameters
+        self.arrays = np.zeros((2, parameters.flat.size), parameters.flat.dtype)
+        self.settings = np.array([*(self.row.settings(settings) if self.row else []), 0.0])
+        self.is_kept = settings.family != "sgd" or settings.momentum > 0
+
+    def checkpoint(self) -> list[dict[str, Any]]:
+        """A dictionary of arrays for each block: weights, then biases, which are (1, fan_out)."""
+        assert self.row is not None
+        n_blocks = len(self.parameters.shapes) * 2
+        if not self.is_kept:
+            return [{} for _ in range(n_blocks)]
+        counts = {
+            name: np.array(self.settings[place], np.float32)
+            for name, place in self.row.counts.items()
+        }
+        found: list[dict[str, Any]] = [dict(counts) for _ in range(n_blocks)]
+        for name, flat in zip(self.row.state, self.arrays, strict=False):
+            for block, values in zip(found, self.parameters.blocks(flat), strict=True):
+                block[name] = np.atleast_2d(values).copy()
+        return found
+
+    def go_on(self, blocks: list[dict[str, Any]]) -> None:
+        """Go on with the state of a checkpoint."""
+        assert self.row is not None
+        for name, flat in zip(self.row.state, self.arrays, strict=False):
+            for block, values in zip(blocks, self.parameters.blocks(flat), strict=True):
+                if block.get(name) is not None:
+                    values[...] = np.reshape(block[name], values.shape)
+        for name, place in self.row.counts.items():
+            if name in blocks[0]:
+                self.settings[place] = float(blocks[0][name])

@@ -1,70 +1,67 @@
-"""Products of small networks in compiled form: the values of one unit, for all rows, lie together.
+"""Pieces of a layer of a small network: the values of one unit, for all rows, lie together.
 
 A loop over the rows of a batch is long enough for vector instructions where one over a few units
-is not. Shapes: (p, B) and (m, B), flat; weights are (p, m) as ever.
+is not. Shapes are those of `dense`, but for a (p, B), z and d (m, B).
 """
 
 from __future__ import annotations
 
-from .compiling import compiled, part
+import numpy as np
+
+from .dense import LEVELS
 
 
-@compiled
-def add_multiple(factor, row, out):
-    for i in range(out.size):
-        out[i] += factor * row[i]
-
-
-@compiled
-def columns_times(B, p, m, a, W, z):
-    """z (m, B) = Wᵀ · a, for a (p, B)."""
-    z[:] = z.dtype.type(0)
-    for j in range(m):
+def gather(B, p, X, order, first, out):
+    """out (p, B): rows order[first:first + B] of X."""
+    for i in range(B):
+        at = order[first + i] * p
         for k in range(p):
-            add_multiple(W[k * m + j], a[k * B : (k + 1) * B], z[j * B : (j + 1) * B])
+            out[k * B + i] = X[at + k]
 
 
-@compiled
-def columns_transposed_times(B, p, m, a, d, out):
-    """out (p, m) = a · dᵀ, for a (p, B) and d (m, B)."""
-    zero = out.dtype.type(0)
-    for k in range(p):
-        row = a[k * B : (k + 1) * B]
-        for j in range(m):
-            by, total = d[j * B : (j + 1) * B], zero
-            for i in range(B):
-                total += row[i] * by[i]
-            out[k * m + j] = total
-
-
-@compiled
-def columns_times_transposed(B, p, m, d, W, out):
-    """out (p, B) = W · d, for d (m, B)."""
-    out[:] = out.dtype.type(0)
-    for k in range(p):
-        for j in range(m):
-            add_multiple(W[k * m + j], d[j * B : (j + 1) * B], out[k * B : (k + 1) * B])
-
-
-@compiled
-def add_to_columns(B, z, biases):
-    for j in range(biases.size):
-        for i in range(j * B, (j + 1) * B):
-            z[i] += biases[j]
-
-
-@compiled
-def sum_of_columns(B, d, total):
-    for j in range(total.size):
-        column, found = d[j * B : (j + 1) * B], total.dtype.type(0)
+def forward(gemm, B, p, m, a, W, b, z):
+    """z = Wᵀ · a + b."""
+    for j in range(m):
         for i in range(B):
-            found += column[i]
-        total[j] = found
+            z[j * B + i] = b[j]
+        for k in range(p):
+            w = W[k * m + j]
+            for i in range(B):
+                z[j * B + i] += w * a[k * B + i]
 
 
-@part
-def transpose(n, m, source, target):
-    """target (m, n) from source (n, m)."""
-    for i in range(n):
+def gradient(gemm, B, p, m, a, d, by_weight, by_bias):
+    """by_weight (p, m) = a · dᵀ, and by_bias (m,) the sums of d's columns."""
+    zero = type(d[0])(0)
+    for k in range(p):
         for j in range(m):
-            target[j * n + i] = source[i * m + j]
+            total = zero
+            for i in range(B):
+                total += a[k * B + i] * d[j * B + i]
+            by_weight[k * m + j] = total
+    for j in range(m):
+        total = zero
+        for i in range(B):
+            total += d[j * B + i]
+        by_bias[j] = total
+
+
+def back(gemm, B, p, m, d, W, out):
+    """out (p, B) = W · d."""
+    zero = type(d[0])(0)
+    for k in range(p):
+        for i in range(B):
+            out[k * B + i] = zero
+        for j in range(m):
+            w = W[k * m + j]
+            for i in range(B):
+                out[k * B + i] += w * d[j * B + i]
+
+
+def drop(B, m, threshold, levels, values):
+    """As `dense.drop`: the levels are in the order of rows."""
+    scale = type(values[0])(np.float32(LEVELS / (LEVELS - threshold)))
+    zero = type(values[0])(0)
+    for j in range(m):
+        for i in range(B):
+            values[j * B + i] *= scale if levels[i * m + j] >= threshold else zero

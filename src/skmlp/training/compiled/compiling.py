@@ -1,7 +1,8 @@
 """How functions are compiled, and where what comes of it is kept.
 
 A `Loop` is called from Python and kept on disk; ``compiled`` functions and ``part``s are what loops
-are made of, and are kept inside them.
+are made of, and are kept inside them. Pieces (see `pieces`) are called by loops, and kept on disk
+each by itself.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numba
+
+R = TypeVar("R")
 
 # What the arithmetic may be changed to: sums in another order, products and sums as one operation.
 # NaN and infinity keep their meaning.
@@ -32,6 +35,7 @@ _OPTIONS: dict[str, Any] = {
     "_nrt": False,  # no memory is allocated
 }
 _INNER = {**_OPTIONS, "no_cpython_wrapper": True}  # not called from Python
+_PIECE = {name: _OPTIONS[name] for name in ("nogil", "error_model", "fastmath", "_nrt")}
 
 
 def compiled(function: Callable[..., Any]) -> Any:
@@ -65,23 +69,40 @@ class Loop:
         if dtype in self._of_dtype:
             return self._of_dtype[dtype](*arguments)
         with self._first, _garbage_waits():
-            dispatcher, folder = self._dispatcher(dtype)
-            try:
-                result = dispatcher(*arguments)
-            except Exception:
-                # Loops raise nothing: it is what is on disk that cannot be read or written.
-                shutil.rmtree(folder, ignore_errors=True)
-                folder.mkdir(parents=True, exist_ok=True)
-                result = dispatcher(*arguments)
+            folder = _folder(dtype)
+            with _numba_keeps_in(folder):
+                dispatcher = numba.njit(cache=True, **_OPTIONS)(self.function)
+            result = _again_if_broken(folder, lambda: dispatcher(*arguments))
             self._of_dtype[dtype] = dispatcher
         return result
 
-    def _dispatcher(self, dtype: str) -> tuple[Any, Path]:
-        # A folder for each dtype: two processes that write one index at a time may each name
-        # their own code as the other's.
-        folder = cache_folder() / dtype
+
+def compiled_piece(function: Callable[..., Any], signature: Any, dtype: str) -> Any:
+    """A function that loops call by its ``address``, kept on disk as a `Loop` is."""
+    folder = _folder(dtype)
+
+    def found() -> Any:
         with _numba_keeps_in(folder):
-            return numba.njit(cache=True, **_OPTIONS)(self.function), folder
+            return numba.cfunc(signature, cache=True, **_PIECE)(function)
+
+    with _garbage_waits():
+        return _again_if_broken(folder, found)
+
+
+def _folder(dtype: str) -> Path:
+    # A folder for each dtype: two processes that write one index at a time may each name
+    # their own code as the other's.
+    return cache_folder() / dtype
+
+
+def _again_if_broken(folder: Path, call: Callable[[], R]) -> R:
+    try:
+        return call()
+    except Exception:
+        # Loops raise nothing: it is what is on disk that cannot be read or written.
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        return call()
 
 
 @contextmanager
@@ -139,8 +160,9 @@ def _temporary_folder() -> tempfile.TemporaryDirectory:
 
 @cache
 def _fingerprint() -> str:
-    """Of all sources of the loops, and of numba: what another version has made is not found."""
+    """Of all sources that may have loops, and of numba: what another version made is not found."""
     digest = hashlib.sha256(numba.__version__.encode())
-    for source in sorted(Path(__file__).parent.glob("*.py")):
+    training = Path(__file__).parents[1]
+    for source in sorted([*training.rglob("*.py"), *(training.parent / "network").glob("*.py")]):
         digest.update(source.read_bytes())
     return digest.hexdigest()[:16]

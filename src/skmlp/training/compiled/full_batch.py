@@ -14,6 +14,7 @@ from ...task import TrainingTask
 from ..full_batch import row_weights
 from .arrays import fixed
 from .network import CompiledNetwork
+from .validation import Validation
 
 # Numbers in the widest layer's units of one part of the rows, which then stay within the cache;
 # or as many as there are weights: each part has a gradient, to be filled and added up.
@@ -42,6 +43,8 @@ class CompiledEvaluator:
         self.n_weights = self.steps.parameters.n_weights
         weights = row_weights(rows)
         sums = np.add.reduceat(weights, np.arange(0, len(rows), at_once))
+        self._nothing = np.empty((0, 2)), np.empty((0, 0), "float64")
+        self.validation = None if task.validation is None else Validation(self.steps.task)
         self.parts: Sequence[tuple[int, float]] = list(enumerate((sums / weights.sum()).tolist()))
 
     def vector(self) -> np.ndarray:
@@ -56,12 +59,12 @@ class CompiledEvaluator:
         order.position = number
         n_rows = min(order.batch_size, order.n_rows - number * order.batch_size)
         loss = np.zeros(1)
-        self.steps.take_steps(self.rows, loss, 1)
+        self.steps.take_steps(self.rows, loss, 1, *self._nothing)
         return share * float(loss[0]) / n_rows, share * self.steps.gradient
 
     def validate(self) -> tuple[float, float]:
-        assert self.steps.validation is not None
-        return self.steps.validation(self.vector())
+        assert self.validation is not None
+        return self.validation(self.vector())
 
     def network(self) -> NetworkArrays:
         return self.steps.parameters.copies(self.vector())

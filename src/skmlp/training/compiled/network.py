@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import repeat
+
 import numpy as np
 from scipy.sparse import issparse
 
@@ -12,18 +15,19 @@ from ..flops import flops_per_step
 from ..progress import Progress, check_finite
 from ..row_weights import check_penalty
 from ..stack import finished, random_streams, starting_weights
-from .arrays import Parameters, Workspace, fixed, layer_table, rows_of, set_levels
-from .blas import gemm_address
-from .checkpoints import read_state, state_of
-from .codes import LOSS_CODES, OPTIMIZER_CODES, RATE
-from .numbers import numbers_of
+from .arrays import Parameters, fixed, rows_of, workspace
+from .checkpoints import OptimizerState
+from .codes import RATE
 from .steps import take_steps
-from .validation import Validation
+from .tables import addresses_of, is_small, layer_table, numbers_of, set_levels
+from .validation import held_out
 
 # Operations of one compiled call: an interrupt is heard between two calls, some 0.1 s apart.
 _FLOPS_PER_CALL = 2e9
 # Rows of the epochs of one call.
 _MOST_ROWS = 1 << 17
+# Numbers of the parameters after each epoch of one call, where the best are kept.
+_MOST_NUMBERS = 1 << 21
 
 
 class CompiledNetwork:
@@ -44,21 +48,23 @@ class CompiledNetwork:
         self.order = RowOrder(len(rows), task.batch_size, task.shuffle, order_rng)
         self.levels = Levels(task.dropout, sizes[1:-1], task.batch_size, dropout_rng)
         self.progress = Progress(task, **task.history)
-        self.validation = None if task.validation is None else Validation(task)
+        self.held_out = held_out(task)
         self.rows, self.targets = rows_of(rows.X, task.dtype), fixed(rows.targets, task.dtype)
         self.weights = fixed(np.empty(0) if rows.weights is None else rows.weights, "float64")
+        self.by_columns = not issparse(rows.X) and is_small(sizes, task.batch_size)
         self.table = layer_table(
             sizes,
             task.activations,
             task.batch_size,
+            task.dtype,
             self.levels.thresholds,
             sparse=issparse(rows.X),
-            columns=True,
+            by_columns=self.by_columns,
         )
-        self.space = Workspace(self.table, task.batch_size, task.dtype)
+        self.space = workspace(self.table, task.batch_size, task.dtype)
         self.gradient = np.empty_like(self.parameters.flat)
-        self.state = np.zeros((2, self.gradient.size), task.dtype)
-        self.numbers = numbers_of(task)
+        self.optimizer = OptimizerState(task.optimizer, self.parameters)
+        self.at, self.numbers = addresses_of(task), numbers_of(task)
         self._most_steps = max(1, int(_FLOPS_PER_CALL // max(1, flops_per_step(task))))
         if task.resume is not None:
             self._resume(task.resume)
@@ -74,16 +80,19 @@ class CompiledNetwork:
         ------
         DivergenceError
         """
-        losses = np.zeros(self._certain_epochs())
-        rows = fixed(self.order.of_epochs(len(losses)), "int64")
+        n = self._certain_epochs()
+        losses, rows = np.zeros(n), fixed(self.order.of_epochs(n), "int64")
+        found = np.empty((n if self.task.validation else 0, 2))
+        kept = np.empty((n if self.task.early_stopping else 0, self.gradient.size), self.task.dtype)
         self._check_penalty(rows)
-        if len(losses) > 1:
-            self.take_steps(rows, losses, len(losses) * self.order.n_batches)
+        if n > 1:
+            self.take_steps(rows, losses, n * self.order.n_batches, found, kept)
         else:
             while self.order.steps_left:
-                self.take_steps(rows, losses, min(self._most_steps, self.order.steps_left))
-        for loss in losses / self.order.n_rows:
-            self._end_epoch(float(loss))
+                n_steps = min(self._most_steps, self.order.steps_left)
+                self.take_steps(rows, losses, n_steps, found, kept)
+        after = kept if kept.size else repeat(None)
+        self._end_epochs((losses / self.order.n_rows).tolist(), found.tolist(), after)
         if self.progress.stopping_reason is None:
             self.order.start_epoch()
 
@@ -94,18 +103,37 @@ class CompiledNetwork:
         small networks it takes longer than the epoch.
         """
         task, order = self.task, self.order
-        new_rates = task.learning_rate == "invscaling"
-        if self.validation or self.levels.active or task.verbose or new_rates:
+        if task.verbose or task.learning_rate == "invscaling":
             return 1
         most = min(self._most_steps // order.n_batches, _MOST_ROWS // order.n_rows)
+        if task.early_stopping:
+            most = min(most, _MOST_NUMBERS // self.gradient.size)
+        if self.levels.active:
+            most = min(most, self.levels.steps_left // order.n_batches)
         return max(1, int(min(most, self.progress.certain_epochs)))
 
-    def _end_epoch(self, loss: float) -> None:
-        progress = self.progress
-        check_finite(loss, progress.n_iter + 1, self.rate)
-        if self.validation is not None:
-            self._validate()
-        self._set_rate(progress.end_epoch(loss, self.rate))
+    def _end_epochs(
+        self,
+        losses: list[float],
+        found: list[list[float]],
+        after: Iterable[np.ndarray | None],
+    ) -> None:
+        """Note the losses of epochs, what was found on held-out rows, and the parameters then."""
+        for epoch, loss in enumerate(losses):
+            check_finite(loss, self.progress.n_iter + 1 + epoch, self.rate)
+        if not found:
+            self._set_rate(self.progress.end_epochs(losses, self.rate))
+        for loss, (of_rows, score), parameters in zip(losses, found, after, strict=False):
+            self._validated(of_rows, score, parameters)
+            self._set_rate(self.progress.end_epochs([loss], self.rate))
+
+    def _validated(self, loss: float, score: float, parameters: np.ndarray | None) -> None:
+        epoch = self.progress.n_iter + 1
+        check_finite(loss, epoch, self.rate, what="validation loss")
+        check_finite(score, epoch, self.rate, what="validation score")
+        if self.progress.validate(loss, score):
+            assert parameters is not None
+            self.progress.best_weights = parameters.copy()
 
     def result(self) -> TrainingResult:
         """The network as it is, or with its best weights.
@@ -121,15 +149,26 @@ class CompiledNetwork:
         checkpoint = self._checkpoint() if self.task.keep_checkpoint else None
         return finished(self.progress, arrays, self.rate, checkpoint)
 
-    def take_steps(self, rows: np.ndarray, losses: np.ndarray, n_steps: int) -> None:
-        """Take the next steps, in the order of ``rows``; add their losses to their epochs'."""
+    def take_steps(
+        self,
+        rows: np.ndarray,
+        losses: np.ndarray,
+        n_steps: int,
+        found: np.ndarray,
+        kept: np.ndarray,
+    ) -> None:
+        """Take the next steps, in the order of ``rows``; add their losses to their epochs'.
+
+        Epochs that end put what is found on held-out rows, and their parameters, into ``found``
+        and ``kept``, which may be without entries.
+        """
         if self.levels.active:
             n_steps = min(n_steps, self.levels.steps_left)
             set_levels(self.table, self.levels.begins())
         task, order = self.task, self.order
         take_steps(
             task.dtype,
-            gemm_address(task.dtype),
+            self.at,
             self.rows,
             self.targets,
             self.weights,
@@ -137,19 +176,20 @@ class CompiledNetwork:
             order.position * task.batch_size,
             n_steps,
             task.batch_size,
-            LOSS_CODES[task.loss],
             self.table,
+            self.by_columns,
             self.parameters.n_weights,
-            OPTIMIZER_CODES[task.optimizer.family],
             self.numbers,
+            self.optimizer.settings,
             fixed(self.levels.drawn, "uint16"),
             self.parameters.flat,
             self.gradient,
-            self.state,
-            self.space.units,
-            self.space.saved,
-            self.space.deltas,
+            self.optimizer.arrays,
+            self.space,
+            self.held_out,
             losses,
+            found,
+            kept,
         )
         order.position += n_steps
         if self.levels.active:
@@ -163,22 +203,13 @@ class CompiledNetwork:
             sums = np.add.reduceat(epochs, begins, axis=1).ravel()
             check_penalty(np.array([self.task.alpha]), sums.min(keepdims=True), self.task.dtype)
 
-    def _validate(self) -> None:
-        assert self.validation is not None
-        loss, score = self.validation(self.parameters.flat)
-        epoch = self.progress.n_iter + 1
-        check_finite(loss, epoch, self.rate, what="validation loss")
-        check_finite(score, epoch, self.rate, what="validation score")
-        if self.progress.validate(loss, score):
-            self.progress.best_weights = self.parameters.flat.copy()
-
     def _set_rate(self, rate: float, *, rescale: bool = True) -> None:
         """A new rate. The sum of gradients times rates, as scikit-learn's SGD has it, goes on."""
         old = self.rate
         if rescale and rate != old and self.task.optimizer.family == "sgd" and rate:
             factor = old / rate
             if np.isfinite(factor):
-                self.state[0] *= factor
+                self.optimizer.arrays[0] *= factor
         self.numbers[RATE] = rate
 
     # Going on after a pause
@@ -187,7 +218,7 @@ class CompiledNetwork:
         task = self.task
         return Checkpoint(
             family=task.optimizer.family,
-            optimizer=state_of(task.optimizer, self.parameters, self.state, self.numbers),
+            optimizer=self.optimizer.checkpoint(),
             learning_rate_init=task.learning_rate_init,
             learning_rate=self.rate,
             random=RandomStates(self.order.rng.bit_generator.state, *self.levels.position()),
@@ -196,8 +227,7 @@ class CompiledNetwork:
     def _resume(self, checkpoint: Checkpoint) -> None:
         task = self.task
         if task.optimizer.family == checkpoint.family:
-            blocks = checkpoint.optimizer
-            read_state(task.optimizer, blocks, self.parameters, self.state, self.numbers)
+            self.optimizer.go_on(checkpoint.optimizer)
         if task.learning_rate_init == checkpoint.learning_rate_init:
             self._set_rate(checkpoint.learning_rate, rescale=False)
         self.levels.go_to(checkpoint.random.dropout_steps)

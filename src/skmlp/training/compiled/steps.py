@@ -1,22 +1,69 @@
-"""Steps and predictions of one network in compiled form.
+"""Steps and validations of one network in compiled form.
 
-``gemm`` is BLAS's product for the dtype, ``layers`` the table of `codes`.
+``at`` are the addresses of `codes`, ``layers`` the table of `codes`.
 """
 
 from __future__ import annotations
 
-from .codes import COLUMNS, L1, L2, NO_STEP, SLOPE, UNITS_AT, WIDTH
-from .columns import transpose
-from .compiling import Loop
-from .layers import backward, copy, forward
-from .losses import batch_loss
-from .updates import clip, penalize, update
+from .codes import (
+    CLIP,
+    DECAY,
+    GEMM,
+    L1,
+    L2,
+    LOSS,
+    MAX_NORM,
+    MAX_VALUE,
+    MEAN,
+    PENALTY,
+    RATE,
+    SCORE,
+    SLOPE,
+    UNITS_AT,
+    UPDATE,
+    WEIGHT_DECAY,
+    WIDTH,
+)
+from .compiling import Loop, compiled
+from .layers import backward, forward
+from .pieces import call, call_for_number
+
+
+@compiled
+def transpose(n, m, source, target):
+    """target (m, n) from source (n, m)."""
+    for i in range(n):
+        for j in range(m):
+            target[j * n + i] = source[i * m + j]
+
+
+@compiled
+def found_on(held_out, at, slope, flat, levels, found):
+    """Put loss and score on held-out rows into ``found``; see `Validation`."""
+    rows, T, shares, weights, order, at_once, layers, units, saved, z, gradient = held_out
+    last, n = layers.shape[0] - 1, order.size
+    m, begins = layers[last, WIDTH], layers[last, UNITS_AT]
+    for first in range(0, n, at_once):
+        B = min(at_once, n - first)
+        # in these layers nothing is dropped: there is no step that chooses levels
+        forward(at[GEMM], rows, order, first, layers, slope, flat, units, saved, B, levels, B, B)
+        for i in range(B * m):
+            z[first * m + i] = units[begins + i]
+    found[0] = call_for_number(at[LOSS], n, m, z, T, shares, gradient)
+    if at[MEAN]:
+        call(at[MEAN], n * m, slope, z, z)
+    found[1] = call_for_number(at[SCORE], n, m, z, T, weights)
+
+
+@Loop
+def validate(held_out, at, slope, flat, levels, found):
+    found_on(held_out, at, slope, flat, levels, found)
 
 
 @Loop
 def take_steps(
-    gemm, rows, T, weights, order, begin, n_steps, batch, loss_code, layers, n_weights, optimizer,
-    numbers, levels, flat, gradient, state, units, saved, deltas, losses,
+    at, rows, T, weights, order, begin, n_steps, batch, layers, by_columns, n_weights, numbers,
+    settings, levels, flat, gradient, state, space, held_out, losses, found, kept,
 ):  # fmt: skip
     """Take steps over rows; add batch rows times the batch's mean loss to its epoch's sum.
 
@@ -28,62 +75,67 @@ def take_steps(
     weights : ndarray of float64 of shape (n,), or (0,) for equal ones
     order : ndarray of int of shape (epochs · n,)
         Rows of one epoch after the other; ``begin`` is the place of the first step's first.
-    loss_code, optimizer : int
-        Codes.
+    settings : ndarray of float64
+        Of the optimizer; the last one is the number of its steps.
     levels : ndarray of uint16
         Random levels of dropout, of these steps.
+    space : tuple of ndarray
+        See `Workspace`.
+    held_out : tuple
+        See `Validation`.
     losses : ndarray of float64 of shape (epochs,)
+    found : ndarray of float64 of shape (epochs, 2)
+        For loss and score on held-out rows, or without entries.
+    kept : ndarray of shape (epochs, parameters)
+        For the parameters at the end of each epoch, or without entries.
     """
+    units, saved, deltas, targets, scale = space
     first, slope, n_rows = begin, numbers[SLOPE], order.size // losses.size
-    last = layers.shape[0] - 1
-    m, at = layers[last, WIDTH], layers[last, UNITS_AT]
-    columns = layers[0, COLUMNS] and m > 1
+    last, n_settings = layers.shape[0] - 1, settings.size - 1
+    m, begins = layers[last, WIDTH], layers[last, UNITS_AT]
     for step in range(n_steps):
         epoch = first // n_rows
         B = min(batch, (epoch + 1) * n_rows - first)
+        forward(
+            at[GEMM], rows, order, first, layers, slope, flat, units, saved, B, levels, step, batch
+        )
         weight, penalty = 0.0, 0.0
         for i in range(B):
-            weight += weights[order[first + i]] if weights.size else 1.0
-        forward(gemm, rows, order, first, layers, slope, flat, units, saved, B, levels, step, batch)
-        out, by = units[at : at + B * m], deltas[at : at + B * m]
-        if columns:  # to rows and back; one output's are the same
-            logits = saved[at : at + B * m]
-            transpose(m, B, out, logits)
-            loss = batch_loss(loss_code, B, m, logits, T, order, first, weights, weight, out)
-            transpose(B, m, out, by)
+            row = order[first + i]
+            scale[i] = weights[row] if weights.size else 1.0
+            weight += scale[i]
+            for j in range(m):
+                targets[i * m + j] = T[row, j]
+        for i in range(B):
+            scale[i] /= weight
+        z, d = units[begins:], deltas[begins:]
+        if by_columns and m > 1:  # to rows and back; one output's are the same
+            logits = saved[begins:]
+            transpose(m, B, z, logits)
+            loss = call_for_number(at[LOSS], B, m, logits, targets, scale, z)
+            transpose(B, m, z, d)
         else:
-            loss = batch_loss(loss_code, B, m, out, T, order, first, weights, weight, by)
+            loss = call_for_number(at[LOSS], B, m, z, targets, scale, d)
         backward(
-            gemm,
-            rows,
-            order,
-            first,
-            layers,
-            slope,
-            flat,
-            gradient,
-            units,
-            saved,
-            deltas,
-            B,
-            levels,
-            step,
-            batch,
-        )
-        if numbers[L1] or numbers[L2]:
+            at[GEMM], rows, order, first, layers, slope, flat, gradient, units, saved, deltas, B,
+            levels, step, batch,
+        )  # fmt: skip
+        if at[PENALTY]:
             l1, l2 = numbers[L1] / weight, numbers[L2] / weight
-            penalty = penalize(flat, gradient, n_weights, l1, l2)
-        if optimizer != NO_STEP:
-            clip(gradient, numbers)
-            update(optimizer, flat, gradient, state, n_weights, numbers)
-        losses[epoch] += B * (loss / weight + penalty)
+            penalty = call_for_number(at[PENALTY], n_weights, l1, l2, flat, gradient)
+        if at[CLIP]:
+            call(at[CLIP], flat.size, numbers[MAX_VALUE], numbers[MAX_NORM], gradient)
+        if at[DECAY]:
+            call(at[DECAY], n_weights, 1.0 - numbers[RATE] * numbers[WEIGHT_DECAY], flat)
+        if at[UPDATE]:
+            settings[n_settings] += 1
+            t, rate = settings[n_settings], numbers[RATE]
+            call(at[UPDATE], flat.size, t, rate, settings, flat, gradient, state[0], state[1])
+        losses[epoch] += B * (loss + penalty)
         first += B
-
-
-@Loop
-def predict(gemm, rows, order, begin, B, layers, slope, flat, units, saved, levels, z):
-    """Logits of the B rows from order[begin] on, into as many rows of the flat z."""
-    last = layers.shape[0] - 1
-    m, at = layers[last, WIDTH], layers[last, UNITS_AT]
-    forward(gemm, rows, order, begin, layers, slope, flat, units, saved, B, levels, -1, B)
-    copy(units[at : at + B * m], z[begin * m : (begin + B) * m])
+        if first == (epoch + 1) * n_rows:
+            if found.size:
+                found_on(held_out, at, slope, flat, levels, found[epoch])
+            if kept.size:
+                for i in range(flat.size):
+                    kept[epoch, i] = flat[i]

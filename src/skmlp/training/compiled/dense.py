@@ -1,0 +1,120 @@
+"""Pieces of a layer from p units to m, for B rows: the values of one row lie together.
+
+Arrays are flat: a (B, p) are the units below, W (p, m) and b (m,) the layer's parameters,
+z (B, m) its own units, d (B, m) the gradient in them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .blas import AS_IT_IS, TRANSPOSED, call_gemm
+
+# Products of at most this many multiplications are plain loops: a call of BLAS costs as much.
+_FEW = 2048
+LEVELS = 1 << 16
+
+
+def gather(B, p, X, order, first, out):
+    """out (B, p): rows order[first:first + B] of X."""
+    for i in range(B):
+        at = order[first + i] * p
+        for k in range(p):
+            out[i * p + k] = X[at + k]
+
+
+def forward(gemm, B, p, m, a, W, b, z):
+    """z = a · W + b."""
+    zero, one = type(z[0])(0), type(z[0])(1)
+    if B * p * m > _FEW:
+        call_gemm(gemm, AS_IT_IS, AS_IT_IS, m, B, p, one, zero, W, m, a, p, z, m)
+        for i in range(B):
+            for j in range(m):
+                z[i * m + j] += b[j]
+    elif m == 1:
+        for i in range(B):
+            total = zero
+            for k in range(p):
+                total += a[i * p + k] * W[k]
+            z[i] = total + b[0]
+    else:
+        for i in range(B):
+            for j in range(m):
+                z[i * m + j] = b[j]
+            for k in range(p):
+                v = a[i * p + k]
+                for j in range(m):
+                    z[i * m + j] += v * W[k * m + j]
+
+
+def gradient(gemm, B, p, m, a, d, by_weight, by_bias):
+    """by_weight (p, m) = aᵀ · d, and by_bias (m,) the sum of d's rows."""
+    zero, one = type(d[0])(0), type(d[0])(1)
+    if B * p * m > _FEW:
+        call_gemm(gemm, AS_IT_IS, TRANSPOSED, m, p, B, one, zero, d, m, a, p, by_weight, m)
+    else:
+        for k in range(p * m):
+            by_weight[k] = zero
+        for i in range(B):
+            for k in range(p):
+                v = a[i * p + k]
+                for j in range(m):
+                    by_weight[k * m + j] += v * d[i * m + j]
+    for j in range(m):
+        by_bias[j] = d[j]
+    for i in range(1, B):
+        for j in range(m):
+            by_bias[j] += d[i * m + j]
+
+
+def back(gemm, B, p, m, d, W, out):
+    """out (B, p) = d · Wᵀ."""
+    zero, one = type(d[0])(0), type(d[0])(1)
+    if B * p * m > _FEW:
+        call_gemm(gemm, TRANSPOSED, AS_IT_IS, p, B, m, one, zero, W, m, d, m, out, p)
+        return
+    for i in range(B):
+        for k in range(p):
+            total = zero
+            for j in range(m):
+                total += d[i * m + j] * W[k * m + j]
+            out[i * p + k] = total
+
+
+def drop(B, m, threshold, levels, values):
+    """Inverted dropout: times 0 or 1/(1 - p), by 16 random bits each."""
+    # rounded to float32 in every dtype, as the masks of the other executor are
+    scale = type(values[0])(np.float32(LEVELS / (LEVELS - threshold)))
+    zero = type(values[0])(0)
+    for i in range(B * m):
+        values[i] *= scale if levels[i] >= threshold else zero
+
+
+def sparse_forward(B, p, m, order, first, data, indices, indptr, W, b, z):
+    """As `forward` for the CSR rows order[first:first + B]."""
+    for i in range(B):
+        row = order[first + i]
+        for j in range(m):
+            z[i * m + j] = b[j]
+        for k in range(indptr[row], indptr[row + 1]):
+            v, at = data[k], indices[k] * m
+            for j in range(m):
+                z[i * m + j] += v * W[at + j]
+
+
+def sparse_gradient(B, p, m, order, first, data, indices, indptr, d, by_weight, by_bias):
+    """As `gradient` for the CSR rows order[first:first + B]."""
+    zero = type(d[0])(0)
+    for k in range(p * m):
+        by_weight[k] = zero
+    for i in range(B):
+        row = order[first + i]
+        for k in range(indptr[row], indptr[row + 1]):
+            v, at = data[k], indices[k] * m
+            for j in range(m):
+                by_weight[at + j] += v * d[i * m + j]
+    for j in range(m):
+        by_bias[j] = d[j]
+    for i in range(1, B):
+        for j in range(m):
+            by_bias[j] += d[i * m + j]
