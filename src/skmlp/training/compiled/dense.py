@@ -56,6 +56,10 @@ def gradient(gemm, B, p, m, a, d, by_weight, by_bias):
         for k in range(p * m):
             by_weight[k] = zero
         for i in range(B):
+            if m == 1:  # a loop of its own: one of a single turn is slow
+                for k in range(p):
+                    by_weight[k] += d[i] * a[i * p + k]
+                continue
             for k in range(p):
                 v = a[i * p + k]
                 for j in range(m):
@@ -74,6 +78,10 @@ def back(gemm, B, p, m, d, W, out):
         call_gemm(gemm, TRANSPOSED, AS_IT_IS, p, B, m, one, zero, W, m, d, m, out, p)
         return
     for i in range(B):
+        if m == 1:
+            for k in range(p):
+                out[i * p + k] = d[i] * W[k]
+            continue
         for k in range(p):
             total = zero
             for j in range(m):
