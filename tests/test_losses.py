@@ -27,7 +27,9 @@ def test_delta_is_the_gradient_of_per_row(loss):
 def test_loops_are_the_weighted_sum_and_its_gradient(loss):
     (z, t), scale = logits_and_targets(loss), np.random.default_rng(1).uniform(size=50)
     gradient = np.empty(150)
-    total = LOSSES[loss].loop(50, 3, z.numpy().ravel(), t.numpy().ravel(), scale, gradient)
+    total = LOSSES[loss].loop(
+        50, 3, z.numpy().ravel(), t.numpy().ravel(), scale.repeat(3), gradient
+    )
     weights = torch.from_numpy(scale)
     expected = (LOSSES[loss].per_row(z, t)[0] * weights).sum().item()
     assert total == pytest.approx(expected, rel=1e-12)

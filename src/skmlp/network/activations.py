@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .elementary import erf, exp, expm1, log1p, tanh
+
 _aten = torch.ops.aten
 
 # Klambauer et al. (2017), arXiv:1706.02515: the fixed point is mean 0 and variance 1.
@@ -116,7 +118,7 @@ def _identity_loop_backward(n, slope, saved, d):
 def _logistic_loop(n, slope, z, h):
     one = type(z[0])(1)
     for i in range(n):
-        h[i] = one / (one + math.exp(-z[i]))
+        h[i] = one / (one + exp(-z[i]))
 
 
 def _logistic_loop_backward(n, slope, saved, d):
@@ -127,7 +129,7 @@ def _logistic_loop_backward(n, slope, saved, d):
 
 def _tanh_loop(n, slope, z, h):
     for i in range(n):
-        h[i] = math.tanh(z[i])
+        h[i] = tanh(z[i])
 
 
 def _tanh_loop_backward(n, slope, saved, d):
@@ -163,7 +165,7 @@ def _leaky_relu_loop_backward(n, slope, saved, d):
 def _elu_loop(n, slope, z, h):
     zero = type(z[0])(0)
     for i in range(n):
-        h[i] = math.expm1(z[i]) if z[i] <= zero else z[i]
+        h[i] = expm1(z[i]) if z[i] <= zero else z[i]
 
 
 def _elu_loop_backward(n, slope, saved, d):
@@ -176,7 +178,7 @@ def _selu_loop(n, slope, z, h):
     number = type(z[0])
     zero, scale, steepness = number(0), number(_SELU_SCALE), number(_SELU_STEEPNESS)
     for i in range(n):
-        h[i] = steepness * math.expm1(z[i]) if z[i] <= zero else scale * z[i]
+        h[i] = steepness * expm1(z[i]) if z[i] <= zero else scale * z[i]
 
 
 def _selu_loop_backward(n, slope, saved, d):
@@ -190,7 +192,7 @@ def _gelu_loop(n, slope, z, h):
     number = type(z[0])
     one, half, root = number(1), number(0.5), number(_ROOT_HALF)
     for i in range(n):
-        h[i] = z[i] * half * (one + math.erf(z[i] * root))
+        h[i] = z[i] * half * (one + erf(z[i] * root))
 
 
 def _gelu_loop_backward(n, slope, z, d):
@@ -198,46 +200,52 @@ def _gelu_loop_backward(n, slope, z, d):
     one, half, root, top = number(1), number(0.5), number(_ROOT_HALF), number(_NORMAL_TOP)
     for i in range(n):
         v = z[i]
-        share = half * (one + math.erf(v * root))
-        d[i] *= share + v * top * math.exp(-half * v * v)
+        share = half * (one + erf(v * root))
+        d[i] *= share + v * top * exp(-half * v * v)
 
 
 def _silu_loop(n, slope, z, h):
     one = type(z[0])(1)
     for i in range(n):
-        h[i] = z[i] / (one + math.exp(-z[i]))
+        h[i] = z[i] / (one + exp(-z[i]))
 
 
 def _silu_loop_backward(n, slope, z, d):
     one = type(d[0])(1)
     for i in range(n):
-        s = one / (one + math.exp(-z[i]))
+        s = one / (one + exp(-z[i]))
         d[i] *= s * (one + z[i] * (one - s))
 
 
 def _softplus_loop(n, slope, z, h):
     zero = type(z[0])(0)
     for i in range(n):
-        h[i] = max(z[i], zero) + math.log1p(math.exp(-abs(z[i])))
+        h[i] = max(z[i], zero) + log1p(exp(-abs(z[i])))
 
 
 def _softplus_loop_backward(n, slope, saved, d):
     for i in range(n):
-        d[i] *= -math.expm1(-saved[i])
+        d[i] *= -expm1(-saved[i])
 
 
 def _mish_loop(n, slope, z, h):
-    zero = type(z[0])(0)
+    # tanh(log(1 + e)) = e (e + 2) / (e (e + 2) + 2) for e = exp(z), and 1 beyond z = 20
+    number = type(z[0])
+    two, top = number(2), number(20)
     for i in range(n):
-        h[i] = z[i] * math.tanh(max(z[i], zero) + math.log1p(math.exp(-abs(z[i]))))
+        e = exp(min(z[i], top))
+        m = e * (e + two)
+        h[i] = z[i] * (m / (m + two))
 
 
 def _mish_loop_backward(n, slope, z, d):
-    zero, one = type(d[0])(0), type(d[0])(1)
+    number = type(d[0])
+    one, two, top = number(1), number(2), number(20)
     for i in range(n):
-        v = z[i]
-        t = math.tanh(max(v, zero) + math.log1p(math.exp(-abs(v))))
-        d[i] *= t + v * (one - t * t) / (one + math.exp(-v))
+        e = exp(min(z[i], top))
+        m = e * (e + two)
+        t = m / (m + two)
+        d[i] *= t + z[i] * (one - t * t) * (e / (one + e))
 
 
 # Glorot's rule for the ReLU family too: networks of one to three hidden layers generalize better

@@ -20,9 +20,13 @@ from .codes import UNITS_AT, WIDTH
 
 def workspace(table: np.ndarray, n_rows: int, dtype: str) -> tuple[np.ndarray, ...]:
     """Memory for the units of a table's layers, what is kept of them, and the gradients in them;
-    for the targets of ``n_rows``, and for their weights."""
+    for the targets of ``n_rows``, and for their weights, output by output."""
     n, m = int(table[-1, UNITS_AT] + n_rows * table[-1, WIDTH]), int(table[-1, WIDTH])
-    return *(np.empty(n, dtype) for _ in range(3)), np.empty(n_rows * m, dtype), np.empty(n_rows)
+    return (
+        *(np.empty(n, dtype) for _ in range(3)),
+        np.empty(n_rows * m, dtype),
+        np.empty(n_rows * m),
+    )
 
 
 class Parameters:

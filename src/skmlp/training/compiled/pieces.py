@@ -15,6 +15,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from . import elementary  # noqa: F401  tells numba how to compile what pieces call
 from .compiling import compiled_piece
 
 _INDEX, _NUMBER = types.intp, types.float64
@@ -31,7 +32,8 @@ KINDS: dict[str, Callable[[Any], Any]] = {
     # (n, slope, z, h): h = f(z), which may be the same array. Or, for a derivative,
     # (n, slope, saved, d): d *= f'(z); saved is f(z), or z where the row says so.
     "activation": lambda x: _void(_INDEX, _NUMBER, x, x),
-    # (n, m, z, t, scale, d): the sum over n rows of scale · loss; d is its gradient in z
+    # (n, m, z, t, scale, d): the sum over n rows of scale · loss; d is its gradient in z;
+    # scale has an entry for each output
     "loss": lambda x: _NUMBER(_INDEX, _INDEX, x, x, _NUMBERS, x),
     # (n, m, mean, t, weights): the score of n rows
     "score": lambda x: _NUMBER(_INDEX, _INDEX, x, x, _NUMBERS),

@@ -102,11 +102,11 @@ def take_steps(
         weight, penalty = 0.0, 0.0
         for i in range(B):
             row = order[first + i]
-            scale[i] = weights[row] if weights.size else 1.0
-            weight += scale[i]
+            of_row = weights[row] if weights.size else 1.0
+            weight += of_row
             for j in range(m):
-                targets[i * m + j] = T[row, j]
-        for i in range(B):
+                targets[i * m + j], scale[i * m + j] = T[row, j], of_row
+        for i in range(B * m):
             scale[i] /= weight
         z, d = units[begins:], deltas[begins:]
         if by_columns and m > 1:  # to rows and back; one output's are the same

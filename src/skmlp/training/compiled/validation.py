@@ -22,8 +22,8 @@ LEVELS = fixed(np.empty(0), "uint16")  # of no dropout
 def held_out(task: TrainingTask) -> tuple[Any, ...]:
     """A network's held-out rows and the memory for them, as the loops take them; may be none.
 
-    Rows, targets, weights that sum to 1, weights, the order of rows, how many are predicted at
-    once; the table of layers, and the memory for units, logits and the loss's gradient.
+    Rows, targets, weights that sum to 1 (for each output), weights, the order of rows, how many
+    are predicted at once; the table of layers, and memory for units, logits and their gradient.
     """
     dtype, sizes = task.dtype, task.layer_sizes
     rows = task.validation or Rows(np.empty((0, sizes[0])), np.empty((0, sizes[-1])))
@@ -34,7 +34,7 @@ def held_out(task: TrainingTask) -> tuple[Any, ...]:
     return (
         rows_of(rows.X, dtype),
         fixed(rows.targets, dtype),
-        fixed(weights / weights.sum() if n else weights, "float64"),
+        fixed(np.repeat(weights / weights.sum() if n else weights, sizes[-1]), "float64"),
         fixed(weights, "float64"),
         fixed(np.arange(n), "int64"),
         at_once,
