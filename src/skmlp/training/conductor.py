@@ -158,15 +158,12 @@ class Conductor:
             helper.start()
 
     def _help(self) -> None:
-        for ticket, task in iter(self._queue.get, None):
-            self._train(ticket, task)
+        while self._train(self._queue.get()):
+            pass
 
     def _train_next(self) -> bool:
         """Train the first network that nobody has begun; whether there was one."""
-        job = self._next()
-        if job is not None:
-            self._train(*job)
-        return job is not None
+        return self._train(self._next())
 
     def _next(self) -> Job | None:
         try:
@@ -174,13 +171,17 @@ class Conductor:
         except Empty:
             return None
 
-    def _train(self, ticket: Ticket, task: TrainingTask) -> None:
+    def _train(self, job: Job | None) -> bool:
+        if job is None:
+            return False
+        ticket, task = job
         try:
             ticket.set_result(self._trained(task))
         except BaseException as error:  # `_check` raises it in the caller's thread
             self._failure = self._failure or error
             self._run.stop.set()
             ticket.set_exception(error)
+        return True
 
     def _trained(self, task: TrainingTask) -> Outcome:
         from .compiled import train_network
@@ -228,6 +229,7 @@ class Conductor:
     def _show_bar(self) -> None:
         if self._run.bar is None:
             self._run.bar = self._at_end.enter_context(StackBar(self.n_expected))
+            self._run.bar.ended(self._n_tasks - self._n_out + sum(t.done() for t in self._begun))
         self._run.bar.expect(self._n_tasks)
 
 
