@@ -1,9 +1,10 @@
 """Fits that run side by side meet where they would train, and train together.
 
-Each fit runs in a thread of its own, but only one thread ever runs: a member starts, runs until
-it waits with its training task or ends, and only then the next one starts. So members do not
-compete for the interpreter, the order is the same every time, and whatever is kept per process
-rather than per thread (Python's warning filters) can be given to each member in turn.
+Each fit runs in a thread of its own, but only one of them ever runs: a member starts, runs until
+it waits with its training task or ends, and only then another one starts or goes on. So members do
+not compete for the interpreter, the order is the same every time, and whatever is kept per process
+rather than per thread (Python's warning filters) can be given to each member in turn. Networks
+train meanwhile, as far as the conductor sees fit.
 """
 
 from __future__ import annotations

@@ -57,8 +57,8 @@ class Conductor:
     then train together: those that torch trains as stacks, and
 
     - verbose ones, which print their epochs if they are alone and share a bar if they are not;
-    - those that start by a function of the user's, which is not to run beside other code of the
-      user's, nor under the warning filters that this has set.
+    - those that start by a function of the user's: beside it no other code of the user's may run,
+      whose warning filters would be its own.
 
     All methods are for one thread. Leaving the ``with`` block stops what still trains.
 
@@ -195,6 +195,7 @@ class Conductor:
 
     def _stop(self) -> None:
         """Stop the helpers: a compiled call that runs, some 0.1 s at most, is their last."""
+        self._failure = self._failure or InterruptedError("Training was interrupted.")
         self._run.stop.set()
         while self._next() is not None:
             pass
