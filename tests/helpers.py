@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from sklearn.datasets import load_iris
 
-from skmlp import MLPClassifier
+from skmlp import MLPClassifier, training
 from skmlp.network.architecture import Architecture
 from skmlp.network.layers import layers_of, slots_of
 from skmlp.network.mlp import Blocks
 from skmlp.task import OptimizerSettings, Rows, TrainingResult, TrainingTask
-from skmlp.training import train
+from skmlp.training import Conductor, conductor, train
 
 TARGETS = {
     "log_loss": lambda rng, n: np.eye(3)[rng.integers(0, 3, n)],
@@ -82,6 +82,38 @@ def blocks_of(n_networks, sizes, dtype=torch.float64, normalization=None):
     """Arrays of networks, without the networks."""
     architecture = Architecture(sizes, ("relu",) * (len(sizes) - 2), normalization=normalization)
     return Blocks(n_networks, slots_of(layers_of(architecture)), torch.empty(0, dtype=dtype))
+
+
+class Trainings:
+    """Counts what is trained while it is there.
+
+    Attributes
+    ----------
+    sizes : list of int
+        How many networks each training was given, in the order in which trainings began.
+    most_out : int
+        How many at most were waited for at a time in one of them.
+    """
+
+    def __init__(self, monkeypatch):
+        self.sizes: list[int] = []
+        self.most_out = 0
+        counts = self
+
+        class Counted(Conductor):
+            def __enter__(self):
+                self.place = len(counts.sizes)
+                counts.sizes.append(0)
+                return super().__enter__()
+
+            def add(self, task):
+                counts.sizes[self.place] += 1
+                ticket = super().add(task)
+                counts.most_out = max(counts.most_out, self._n_out)
+                return ticket
+
+        for module in (training, conductor):
+            monkeypatch.setattr(module, "Conductor", Counted)
 
 
 def iris():

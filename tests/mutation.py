@@ -64,7 +64,8 @@ MODULES = {
     "training.stack": ["stack", "bar", "callbacks", "fit_times", "oracles"],
     "training.bar": ["bar"],
     "training.callbacks": ["callbacks"],
-    "training": ["stack", "bar", "callbacks", "padding", "processor"],
+    "training.stacks": ["stack", "bar", "callbacks", "padding", "processor"],
+    "training.conductor": ["conductor", "bar", "meeting", "stack"],
 }
 # Slower ones, for the changes that those have missed.
 LAST = ["base", "classifier", "regressor"]

@@ -8,7 +8,7 @@ from helpers import assert_same, make_task, trained_alone
 
 from skmlp import config, training
 from skmlp.task import OptimizerSettings
-from skmlp.training import train
+from skmlp.training import stacks, train
 from skmlp.training.bar import StackBar
 from skmlp.training.stack import Stack
 
@@ -28,7 +28,7 @@ def executor(request):
 def test_the_bar_counts_networks_and_shows_epochs_and_the_lowest_loss(
     monkeypatch, capsys, n_threads, executor
 ):
-    monkeypatch.setattr(training, "_FLOPS_FOR_SLICES", 1)
+    monkeypatch.setattr(stacks, "_FLOPS_FOR_SLICES", 1)
     monkeypatch.setattr(torch, "get_num_threads", lambda: n_threads)
     tasks = [make_task(seed=k, max_iter=2 + k) for k in range(5)]
     results = train(tasks, progress=True)

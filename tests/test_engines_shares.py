@@ -8,11 +8,12 @@ from itertools import chain
 import joblib
 import numpy as np
 import pytest
+from helpers import Trainings
 from sklearn.datasets import load_iris
 from sklearn.model_selection import cross_val_score
 
 from skmlp import MLPClassifier
-from skmlp.fusion import engines, meeting
+from skmlp.fusion import engines
 from skmlp.fusion.engines.engine import MOST_ATTEMPTS, Engine, WorkersLost
 from skmlp.fusion.engines.shares import deal, make_shares, run_shares
 from skmlp.fusion.engines.worker import run_share
@@ -136,23 +137,20 @@ def test_networks_on_gpus_are_dealt_to_workers_with_gpus():
     assert [s.calls.on_gpu for s in shares("cpu")] == [False] * 4
 
 
-def test_each_worker_trains_its_share_as_stacks(monkeypatch):
-    engine, sizes, train = Here(workers=2), [], meeting._train
+def test_each_worker_trains_its_share_together(monkeypatch):
+    engine, trainings = Here(workers=2), Trainings(monkeypatch)
     monkeypatch.setattr("skmlp.fusion.fused.start_engine", lambda name: engine)
-    monkeypatch.setattr(
-        meeting, "_train", lambda tasks, **_: sizes.append(len(tasks)) or train(tasks)
-    )
     X, y = load_iris(return_X_y=True)
     model = MLPClassifier((4,), max_iter=2, random_state=0)
     alone = cross_val_score(model, X, y, cv=9)
-    sizes.clear()
+    trainings.sizes.clear()
     with fused(engine="loky"):
         np.testing.assert_array_equal(cross_val_score(model, X, y, cv=9), alone)
-    assert sorted(sizes) == [4, 5]
-    sizes.clear()
+    assert sorted(trainings.sizes) == [4, 5]
+    trainings.most_out = 0
     with fused(width=3, engine="loky"):
         np.testing.assert_array_equal(cross_val_score(model, X, y, cv=9), alone)
-    assert max(sizes) == 3
+    assert trainings.most_out == 3
     assert engine.closed
 
 

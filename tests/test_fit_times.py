@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from time import perf_counter, sleep
 from types import SimpleNamespace
 
@@ -35,15 +36,12 @@ def searched(model):
 
 
 def test_fit_times_of_a_search_are_shares_of_its_stack(monkeypatch):
-    trained = training.train
+    outcome = training.Conductor.outcome
 
-    def train(tasks, **others):
-        results = trained(tasks, **others)
-        for result in results:
-            result.seconds = 1000.0
-        return results
+    def of_a_thousand_seconds(conductor, ticket):
+        return replace(outcome(conductor, ticket), seconds=1000.0)
 
-    monkeypatch.setattr(training, "train", train)
+    monkeypatch.setattr(training.Conductor, "outcome", of_a_thousand_seconds)
     times = searched(skmlp.MLPClassifier((4,), max_iter=2, random_state=0))
     assert times == pytest.approx(1000.0, abs=10)
 

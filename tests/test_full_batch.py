@@ -13,11 +13,12 @@ from sklearn.linear_model import LogisticRegression
 
 from skmlp.network.architecture import NetworkArrays
 from skmlp.network.losses import LOSSES
-from skmlp.training import Run, full_batch, train
+from skmlp.training import full_batch, train
 from skmlp.training.compiled import full_batch as compiled_full_batch
 from skmlp.training.compiled.full_batch import CompiledEvaluator
 from skmlp.training.full_batch import FullBatchProblem, TorchEvaluator
 from skmlp.training.progress import SCHEDULES, DivergenceError
+from skmlp.training.stacks import Run
 from skmlp.training.validation import Validation
 
 EVALUATORS = [TorchEvaluator, CompiledEvaluator]

@@ -11,7 +11,7 @@ import joblib
 import numpy as np
 import pytest
 import torch
-from helpers import iris, mlp
+from helpers import Trainings, iris, mlp
 from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
@@ -47,6 +47,7 @@ from skorch.callbacks import Callback
 import skmlp
 from skmlp import MLPClassifier, MLPRegressor
 from skmlp.fusion import meeting
+from skmlp.training import Conductor, stacks
 
 pytestmark = pytest.mark.filterwarnings("ignore:One or more of the test scores:UserWarning")
 
@@ -56,17 +57,15 @@ def globals_untouched():
     """scikit-learn's searches may use the global generators."""
 
 
+@pytest.fixture(autouse=True)
+def two_cores(monkeypatch):
+    """Networks train while others are being prepared."""
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+
+
 @pytest.fixture
-def stacks(monkeypatch):
-    """Sizes of the groups of tasks that were trained together."""
-    sizes, train = [], meeting._train
-
-    def recorded(tasks, **others):
-        sizes.append(len(tasks))
-        return train(tasks, **others)
-
-    monkeypatch.setattr(meeting, "_train", recorded)
-    return sizes
+def trainings(monkeypatch):
+    return Trainings(monkeypatch)
 
 
 def scaled(**parameters):
@@ -151,31 +150,42 @@ RUNS = {
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_scikit_learns_own_tools_give_what_they_give_alone(name, stacks):
+def test_scikit_learns_own_tools_give_what_they_give_alone(name, trainings):
     X, y = iris()
     alone = RUNS[name](X, y)
-    together = len(stacks)
+    assert trainings.most_out == 1
     with skmlp.fused():
         fused = RUNS[name](X, y)
     assert equal(alone, fused)
-    assert max(stacks[together:]) > 1
+    assert trainings.most_out > 1
 
 
-def test_a_search_is_one_stack(stacks):
+def test_a_search_is_one_training(trainings):
     X, y = iris()
     with skmlp.fused():
         GridSearchCV(scaled(), GRID, cv=5).fit(X, y)
-    assert stacks == [20, 1]
+    assert trainings.sizes == [20, 1]
+    assert trainings.most_out == 20
 
 
 @pytest.mark.parametrize("width", [1, 7])
-def test_a_search_larger_than_the_width_goes_in_waves(width, stacks):
+def test_no_more_fits_wait_than_the_width(width, trainings):
     X, y = iris()
     with skmlp.fused(width=width):
         found = GridSearchCV(scaled(), GRID, cv=5).fit(X, y)
-    assert max(stacks) == width
-    assert sum(stacks) == 21
+    assert sum(trainings.sizes) == 21
+    assert trainings.most_out == width
     assert np.isfinite(found.cv_results_["mean_test_score"]).all()
+
+
+@pytest.mark.parametrize(("width", "expected"), [(None, [20, 1]), (7, [7, 7, 6, 1])])
+def test_by_torch_those_that_wait_are_one_stack(width, expected, monkeypatch, by_torch):
+    sizes, stack = [], stacks.Stack
+    monkeypatch.setattr(stacks, "Stack", lambda tasks: sizes.append(len(tasks)) or stack(tasks))
+    X, y = iris()
+    with skmlp.fused(width=width):
+        GridSearchCV(scaled(), GRID, cv=5).fit(X, y)
+    assert sizes == expected
 
 
 def test_early_stopping_dropout_and_sizes_in_one_grid():
@@ -207,16 +217,16 @@ def test_other_estimators_in_the_same_grid_simply_run():
     np.testing.assert_array_equal(fused, alone)
 
 
-def test_nested_searches_each_train_their_own_stack(stacks):
+def test_nested_searches_each_have_their_own_training(trainings):
     X, y = iris()
     inner = GridSearchCV(scaled(), GRID, cv=2)
     alone = cross_val_score(inner, X, y, cv=3)
-    before = len(stacks)
+    trainings.sizes.clear()
     with skmlp.fused():
         fused = cross_val_score(inner, X, y, cv=3)
     np.testing.assert_allclose(fused, alone)
-    # three inner searches of 8, and their three refits together
-    assert sorted(stacks[before:]) == [3, 8, 8, 8]
+    # three refits together, and three inner searches of 8
+    assert trainings.sizes == [3, 8, 8, 8]
 
 
 def test_one_failing_fit_is_its_own():
@@ -406,10 +416,10 @@ def test_fits_that_record_warnings_get_their_own():
 def test_an_interrupt_stops_all_and_leaves_no_thread(monkeypatch):
     X, y = iris()
 
-    def interrupted(tasks, **others):
+    def interrupted(conductor, ticket):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(meeting, "_train", interrupted)
+    monkeypatch.setattr(Conductor, "outcome", interrupted)
     with skmlp.fused(), pytest.raises(KeyboardInterrupt):
         GridSearchCV(scaled(), GRID, cv=3).fit(X, y)
     members = [t for t in threading.enumerate() if t.name == meeting.THREAD_NAME]
@@ -658,14 +668,15 @@ class Wrapper(ClassifierMixin, BaseEstimator):
         return self.model_.predict(X)
 
 
-def test_progress_shows_one_bar_for_each_wave(capsys):
+@pytest.mark.parametrize("width", [None, 3])
+def test_progress_shows_one_bar_for_a_search(width, capsys):
     X, y = load_iris(return_X_y=True)
     model = skmlp.MLPClassifier((4,), max_iter=2, tol=1e9, random_state=0)
-    with skmlp.fused(progress=True), warnings.catch_warnings():
+    with skmlp.fused(width=width, progress=True), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         GridSearchCV(model, {"alpha": [0.1, 1.0]}, cv=3, refit=False).fit(X, y)
     shown = capsys.readouterr().err
-    assert shown.count("Training networks: 100%") == 1
+    assert shown.count("\n") == 1
     assert "6/6" in shown
     assert "epoch=2" in shown
 

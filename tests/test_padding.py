@@ -7,10 +7,9 @@ import pytest
 import torch
 from helpers import assert_same, make_task, random_rows, trained_alone
 
-from skmlp import training
 from skmlp.network.activations import ACTIVATIONS
 from skmlp.task import OptimizerSettings, Rows
-from skmlp.training import padding, train
+from skmlp.training import padding, stacks, train
 from skmlp.training.optimizers import OPTIMIZERS
 from skmlp.training.padding import may_pad, padded
 
@@ -27,8 +26,8 @@ def padding_pays(monkeypatch):
 @pytest.fixture
 def n_stacks(monkeypatch):
     """How many stacks were made."""
-    made, original = [], training.Stack
-    monkeypatch.setattr(training, "Stack", lambda tasks: made.append(1) or original(tasks))
+    made, original = [], stacks.Stack
+    monkeypatch.setattr(stacks, "Stack", lambda tasks: made.append(1) or original(tasks))
     return lambda: len(made)
 
 

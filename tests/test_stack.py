@@ -10,14 +10,14 @@ import scipy.sparse
 import torch
 from helpers import assert_same, make_task, random_rows, trained_alone
 
-from skmlp import training
 from skmlp.network.architecture import NetworkArrays
 from skmlp.task import CallbackView, OptimizerSettings, Rows
-from skmlp.training import slices, stack_optimizer, train
+from skmlp.training import stack_optimizer, stacks, train
 from skmlp.training.dropout import DropoutMasks
 from skmlp.training.flops import stack_flops
 from skmlp.training.progress import DivergenceError, Progress
 from skmlp.training.stack import Stack, finished, random_streams, starting_weights
+from skmlp.training.stacks import slices
 
 pytestmark = pytest.mark.usefixtures("by_torch")
 
@@ -340,7 +340,7 @@ def test_each_core_gets_a_slice_where_there_is_work_for_it(monkeypatch, n_thread
     monkeypatch.setattr(torch, "get_num_threads", lambda: n_threads)
     tasks = [make_task(hidden=(8,)) for _ in range(50)]
     assert len(slices(range(50), tasks)) == 1
-    monkeypatch.setattr(training, "_FLOPS_FOR_SLICES", 1)
+    monkeypatch.setattr(stacks, "_FLOPS_FOR_SLICES", 1)
     assert len(slices(range(50), tasks)) == n_slices
     assert len(slices(range(2), tasks)) == min(2, n_slices)
 
@@ -348,12 +348,12 @@ def test_each_core_gets_a_slice_where_there_is_work_for_it(monkeypatch, n_thread
 @pytest.mark.parametrize(("dtype", "at_once"), [("float64", 6), ("float32", 12)])
 def test_a_slice_is_what_the_cache_holds(monkeypatch, dtype, at_once):
     # 6 · 8 + 9 · 3 = 75 parameters, as many gradients, and two moments of each
-    monkeypatch.setattr(training, "_SLICE_BYTES", 6 * 4 * 75 * 8)
+    monkeypatch.setattr(stacks, "_SLICE_BYTES", 6 * 4 * 75 * 8)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
     tasks = [make_task(hidden=(8,), dtype=dtype) for _ in range(at_once + 1)]
     assert len(slices(range(at_once), tasks)) == 1
     assert len(slices(range(at_once + 1), tasks)) == 2
-    monkeypatch.setattr(training, "_SLICE_BYTES", 1)
+    monkeypatch.setattr(stacks, "_SLICE_BYTES", 1)
     assert [len(part) for part in slices(range(12), tasks[:1] * 12)] == [1] * 12
 
 
@@ -361,21 +361,21 @@ def test_a_slice_is_what_the_cache_holds(monkeypatch, dtype, at_once):
 def test_no_more_cores_than_the_work_is_worth(monkeypatch, share, n_slices):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
     tasks = [make_task(hidden=(8,)) for _ in range(12)]
-    monkeypatch.setattr(training, "_FLOPS_FOR_SLICES", stack_flops(tasks) / share)
+    monkeypatch.setattr(stacks, "_FLOPS_FOR_SLICES", stack_flops(tasks) / share)
     assert len(slices(range(12), tasks)) == n_slices
     assert len(slices(range(12), [replace(task, device="cuda") for task in tasks])) == 1
 
 
 def test_networks_of_equal_settings_share_a_slice(monkeypatch):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
-    monkeypatch.setattr(training, "_FLOPS_FOR_SLICES", 1)
+    monkeypatch.setattr(stacks, "_FLOPS_FOR_SLICES", 1)
     for name, values in [("learning_rate_init", (0.1, 0.2)), ("alpha", (0.0, 1.0))]:
         tasks = [make_task(**{name: values[k % 2]}) for k in range(6)]
         assert slices([0, 1, 2, 3, 4, 5], tasks) == [[0, 2, 4], [1, 3, 5]]
 
 
 def test_stacks_of_several_shapes_train_side_by_side(monkeypatch):
-    monkeypatch.setattr(training, "_FLOPS_FOR_SLICES", 1)
+    monkeypatch.setattr(stacks, "_FLOPS_FOR_SLICES", 1)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     names, original = set(), Stack.end_epochs
 
@@ -391,7 +391,7 @@ def test_stacks_of_several_shapes_train_side_by_side(monkeypatch):
 
 
 def test_a_stack_that_exceeds_the_memory_is_trained_in_halves(monkeypatch):
-    tried, original = [], training.Stack
+    tried, original = [], stacks.Stack
 
     def stack(tasks):
         tried.append(len(tasks))
@@ -401,29 +401,29 @@ def test_a_stack_that_exceeds_the_memory_is_trained_in_halves(monkeypatch):
 
     tasks = seven_tasks()
     alone = trained_alone(tasks)
-    monkeypatch.setattr(training, "Stack", stack)
+    monkeypatch.setattr(stacks, "Stack", stack)
     for one, other in zip(train(tasks), alone, strict=True):
         assert_same(one, other)
     assert tried == [7, 3, 1, 2, 4, 2, 2]
 
 
 def test_only_networks_that_do_not_fit_the_memory_alone_fail(monkeypatch):
-    original = training.Stack
+    original = stacks.Stack
 
     def stack(tasks):
         if any(task.seed == 3 for task in tasks):
             raise torch.OutOfMemoryError("CUDA out of memory")
         return original(tasks)
 
-    monkeypatch.setattr(training, "Stack", stack)
+    monkeypatch.setattr(stacks, "Stack", stack)
     outcomes = train([make_task(seed=k) for k in range(5)])
     assert [isinstance(o, torch.OutOfMemoryError) for o in outcomes] == [0, 0, 0, 1, 0]
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_slices_train_side_by_side_as_alone(monkeypatch, n_threads):
-    monkeypatch.setattr(training, "_SLICE_BYTES", 1)
-    monkeypatch.setattr(training, "_FLOPS_FOR_SLICES", 1)
+    monkeypatch.setattr(stacks, "_SLICE_BYTES", 1)
+    monkeypatch.setattr(stacks, "_FLOPS_FOR_SLICES", 1)
     monkeypatch.setattr(torch, "get_num_threads", lambda: n_threads)
     tasks = seven_tasks()
     results = train(tasks)
@@ -433,21 +433,21 @@ def test_slices_train_side_by_side_as_alone(monkeypatch, n_threads):
 
 @pytest.mark.parametrize(("n_parts", "n_threads"), [(1, 2), (2, 1), (2, 2), (3, 2)])
 def test_parts_share_the_processor_where_there_are_several_of_each(monkeypatch, n_parts, n_threads):
-    monkeypatch.setattr(training, "_FLOPS_FOR_SLICES", 1)
+    monkeypatch.setattr(stacks, "_FLOPS_FOR_SLICES", 1)
     monkeypatch.setattr(torch, "get_num_threads", lambda: n_threads)
-    side_by_side, original = [], training._train_side_by_side
-    limited, one_thread = [], training.one_thread
+    side_by_side, original = [], stacks._train_side_by_side
+    limited, one_thread = [], stacks.one_thread
 
     def seen(parts, bar):
         side_by_side.append(len(parts))
         return original(parts, bar)
 
-    monkeypatch.setattr(training, "_train_side_by_side", seen)
+    monkeypatch.setattr(stacks, "_train_side_by_side", seen)
     monkeypatch.setattr(
-        training, "one_thread", lambda wanted: limited.append(wanted) or one_thread(wanted)
+        stacks, "one_thread", lambda wanted: limited.append(wanted) or one_thread(wanted)
     )
-    monkeypatch.setattr(training, "_FLOPS_FOR_THREADS", 0)
-    training._train_parts([[make_task(seed=k)] for k in range(n_parts)], None)
+    monkeypatch.setattr(stacks, "_FLOPS_FOR_THREADS", 0)
+    stacks._train_parts([[make_task(seed=k)] for k in range(n_parts)], None)
     several = n_parts > 1 and n_threads > 1
     assert side_by_side == [n_parts] * several
     # each on one core only where they are side by side
@@ -456,9 +456,9 @@ def test_parts_share_the_processor_where_there_are_several_of_each(monkeypatch, 
 
 def test_only_enough_work_on_the_cpu_without_callbacks_shares_the_processor(monkeypatch):
     task = make_task()
-    may_share = training._may_share_the_processor
+    may_share = stacks._may_share_the_processor
     assert not may_share([task])
-    monkeypatch.setattr(training, "_FLOPS_FOR_SLICES", stack_flops([task]))
+    monkeypatch.setattr(stacks, "_FLOPS_FOR_SLICES", stack_flops([task]))
     assert may_share([task])
     assert not may_share([replace(task, device="cuda")])
     view = CallbackView([], lambda z: z, None, "regressor")
@@ -466,8 +466,8 @@ def test_only_enough_work_on_the_cpu_without_callbacks_shares_the_processor(monk
 
 
 def test_an_interrupt_stops_all_slices(monkeypatch):
-    monkeypatch.setattr(training, "_SLICE_BYTES", 1)
-    monkeypatch.setattr(training, "_FLOPS_FOR_SLICES", 1)
+    monkeypatch.setattr(stacks, "_SLICE_BYTES", 1)
+    monkeypatch.setattr(stacks, "_FLOPS_FOR_SLICES", 1)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     epochs, original = [], Stack.end_epochs
 

@@ -40,11 +40,11 @@ class Job:
 
 
 class FusedBackend(ParallelBackendBase):
-    """A joblib backend whose calls run side by side as far as their training, then train at once.
+    """A joblib backend whose calls run as far as their training, and train side by side.
 
-    joblib hands over all calls it may before it asks for the first result; then they run, in
-    waves. It needs no counting of who is still to come, and cannot deadlock: a call that never
-    trains just ends. Calls that have nothing to do with networks run as they do outside.
+    joblib hands over all calls it may before it asks for the first result; then they run, as
+    members of a meeting. It needs no counting of who is still to come, and cannot deadlock: a call
+    that never trains just ends. Calls that have nothing to do with networks run as outside.
 
     Each `joblib.Parallel` gets a backend of its own: its calls end when it ends, and not those of
     another one whose results are still being read.
@@ -253,9 +253,9 @@ class fused(ContextDecorator):
     Parameters
     ----------
     width : int, default=None
-        Most networks that wait for one another; a larger search goes in waves. None is 512, or
-        fewer where their rows would fill a quarter of the free memory. With an engine: in each
-        worker.
+        Most networks that wait for one another; in a larger search each that ends makes room for
+        one more. None is 512, or fewer where their rows would fill a quarter of the free memory.
+        With an engine: in each worker.
     engine : {None, "loky", "dask", "ray"}, default=None
         Where the calls run.
 

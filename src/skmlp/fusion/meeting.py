@@ -1,22 +1,27 @@
 """Fits that run side by side meet where they would train, and train together.
 
-Each fit runs in a thread of its own, but only one thread ever runs: a member starts, runs until
-it waits with its training task or ends, and only then the next one starts. So members do not
-compete for the interpreter, the order is the same every time, and whatever is kept per process
-rather than per thread (Python's warning filters) can be given to each member in turn.
+Each fit runs in a thread of its own, but only one of them ever runs: a member starts, runs until
+it waits with its training task or ends, and only then another one starts or goes on. So members do
+not compete for the interpreter, the order is the same every time, and whatever is kept per process
+rather than per thread (Python's warning filters) can be given to each member in turn. Networks
+train meanwhile, as far as the conductor sees fit.
 """
 
 from __future__ import annotations
 
 import contextvars
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..task import TrainingResult, TrainingTask
 from .fit_times import with_own_fit_time
 from .turns import Turns, WarningsState
+
+if TYPE_CHECKING:
+    from ..training import Conductor
 
 THREAD_NAME = "skmlp-member"
 
@@ -35,18 +40,22 @@ def train_or_meet(task: TrainingTask) -> TrainingResult:
         What training this task raised.
     """
     member = getattr(_local, "member", None)
-    outcome = _train([task])[0] if member is None else member.wait_for_training(task)
+    outcome = _trained(task) if member is None else member.wait_for_training(task)
     if isinstance(outcome, Exception):
         raise outcome
     return outcome
 
 
-def _train(
-    tasks: Sequence[TrainingTask], *, progress: bool = False
-) -> list[TrainingResult | Exception]:
+def _trained(task: TrainingTask) -> TrainingResult | Exception:
     from ..training import train  # imports torch
 
-    return train(tasks, progress=progress)
+    return train([task])[0]
+
+
+def _conductor(n_expected: int, *, progress: bool = False) -> Conductor:
+    from ..training import Conductor  # imports torch
+
+    return Conductor(n_expected, progress=progress)
 
 
 class Cancelled(BaseException):
@@ -62,6 +71,8 @@ class Member:
         Of the call among those of the meeting.
     task : TrainingTask or None
         What it waits for, if it waits.
+    ticket : Ticket
+        For the outcome of its task.
     result, error : object
         How the call ended.
     """
@@ -69,6 +80,7 @@ class Member:
     def __init__(self, call: Callable[[], Any], place: int = 0):
         self.call, self.place = call, place
         self.task: TrainingTask | None = None
+        self.ticket: Any = None
         self.outcome: TrainingResult | Exception | None = None
         self.result: Any = None
         self.error: BaseException | None = None
@@ -147,41 +159,37 @@ def run_together(
     *,
     progress: bool = False,
 ) -> Generator[Member]:
-    """Run calls as members of one meeting, wave after wave; yield each member when it has ended.
+    """Run calls as members of one meeting; yield each when it has ended.
+
+    Members start as long as they are admitted. Then the one that has waited longest goes on, when
+    its network has trained, and makes room for another. So what runs when depends on the calls
+    alone, and not on how long their networks train.
 
     Parameters
     ----------
     calls : sequence of callable
     admit : callable
-        ``admit(waiting tasks)``: whether another member may start before these train.
+        ``admit(waiting tasks)``: whether another member may start before these have gone on.
     progress : bool
-        Whether each wave shows a bar while it trains.
+        Whether to show a bar of the networks that have trained.
     """
-    waiting: list[Member] = []
-    not_started = list(reversed(list(enumerate(calls))))
+    not_started = deque(enumerate(calls))
+    waiting: deque[Member] = deque()
     try:
-        while not_started or waiting:
-            while not_started and admit([m.task for m in waiting if m.task is not None]):
-                place, call = not_started.pop()
-                member = Member(call, place)
-                waiting.append(member)
+        with _conductor(len(calls), progress=progress) as conductor:
+            while not_started or waiting:
+                if not_started and admit([m.task for m in waiting if m.task is not None]):
+                    place, call = not_started.popleft()
+                    waiting.append(Member(call, place))
+                else:
+                    waiting[0].outcome = conductor.outcome(waiting[0].ticket)
+                    waiting.rotate(-1)
+                member = waiting[-1]
                 member.go_on()
-                if member.ended:
-                    waiting.remove(member)
-                    yield member
-            yield from _train_wave(waiting, progress)
-            waiting = [member for member in waiting if not member.ended]
+                if member.task is None:
+                    yield waiting.pop()
+                else:
+                    member.ticket = conductor.add(member.task)
     finally:
         for member in waiting:
             member.cancel()
-
-
-def _train_wave(waiting: list[Member], progress: bool) -> Iterator[Member]:
-    """Train what the members wait for; let each go on with its own outcome."""
-    tasks = [member.task for member in waiting if member.task is not None]
-    outcomes = _train(tasks, progress=progress and bool(tasks))
-    for member, outcome in zip(waiting, outcomes, strict=True):
-        member.outcome = outcome
-        member.go_on()
-        if member.ended:
-            yield member

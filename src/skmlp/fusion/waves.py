@@ -1,4 +1,4 @@
-"""How many fits may wait for one another before they train."""
+"""How many fits may wait with their networks at a time."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def most_waiting_bytes() -> int:
 
 @dataclass(frozen=True)
 class Wave:
-    """Limits of one wave; called with the waiting tasks, it says whether one more may start."""
+    """What may wait; called with the waiting tasks, it says whether one more may start."""
 
     width: int | None = None
     most_bytes: int = field(default_factory=most_waiting_bytes)

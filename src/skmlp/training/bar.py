@@ -19,6 +19,7 @@ class StackBar:
     Parameters
     ----------
     n_networks : int
+        That are expected, see `expect`.
     """
 
     def __init__(self, n_networks: int):
@@ -38,6 +39,16 @@ class StackBar:
         traceback: TracebackType | None,
     ) -> None:
         self._bar.close()
+
+    def expect(self, n_networks: int) -> None:
+        """Count up to so many networks, if that is more than before."""
+        with self._lock:
+            self._bar.total = max(self._bar.total, n_networks)
+
+    def complete(self) -> None:
+        """No more networks will come: those that were expected and did not are not counted."""
+        with self._lock:
+            self._bar.total = self._bar.n
 
     def epoch_ended(self, stack: Stack) -> None:
         """Take note of the networks that are in training."""
