@@ -133,7 +133,10 @@ def test_results_agree_for_other_thread_counts():
 
 
 def test_import_does_not_load_torch():
-    code = "import sys, skmlp; sys.exit('torch' in sys.modules or 'skorch' in sys.modules)"
+    code = (
+        "import sys, skmlp; skmlp.MLPClassifier, skmlp.MLPRegressor, skmlp.fused; "
+        "sys.exit('torch' in sys.modules or 'skorch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

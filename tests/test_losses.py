@@ -6,7 +6,9 @@ import torch
 from helpers import TARGETS
 from sklearn.metrics import log_loss, mean_poisson_deviance
 
-from skmlp.network.losses import _FEW_CLASSES, LOSSES
+from skmlp import MLPRegressor
+from skmlp.network.losses import _FEW_CLASSES, LOSSES, losses_of
+from skmlp.training.validation import SCORES
 
 
 def logits_and_targets(loss, n=50, scale=3.0):
@@ -63,3 +65,29 @@ def test_huge_logits_give_finite_losses(loss):
 def test_softmax_is_torchs_for_few_and_many_classes(n_classes):
     z = torch.from_numpy(np.random.default_rng(0).normal(size=(3, 7, n_classes)))
     torch.testing.assert_close(LOSSES["log_loss"].mean(z), torch.softmax(z, -1))
+
+
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+def test_a_row_has_a_score_and_at_least_a_logit_for_each_target(loss):
+    assert loss.score in SCORES
+    assert loss.n_logits(3) >= loss.n_logits(1) >= 1
+
+
+def test_a_problem_has_each_name_once():
+    for problem in ("classes", "labels", "numbers"):
+        keys = losses_of(problem)
+        assert len(keys) == sum(loss.problem == problem for loss in LOSSES.values())
+        assert all(LOSSES[key].name == name for name, key in keys.items())
+    assert losses_of("labels") == {"log_loss": "binary_log_loss"}
+
+
+@pytest.mark.parametrize("loss", losses_of("numbers"))
+def test_the_regressor_names_its_losses(loss):
+    assert f'"{loss}"' in (MLPRegressor.__doc__ or "")
+
+
+def test_targets_outside_of_the_domain_are_refused():
+    LOSSES["poisson"].check_targets(np.array([[0.0], [3.0]]), "y")
+    LOSSES["squared_error"].check_targets(np.array([[-2.5], [3.0]]), "y")
+    with pytest.raises(ValueError, match=r"'poisson'.*at least zero; y_val goes down to -2\.5\."):
+        LOSSES["poisson"].check_targets(np.array([[-2.5], [3.0]]), "y_val")

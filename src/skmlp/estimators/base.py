@@ -19,6 +19,7 @@ from ..fusion.meeting import train_or_meet
 from ..machine.device import resolve_device, resolve_dtype, resolve_prediction_device
 from ..machine.warnings import warn_caller
 from ..network.architecture import NetworkArrays
+from ..network.losses import LOSSES
 from ..task import (
     FULL_BATCH_OPTIMIZERS,
     CallbackView,
@@ -30,7 +31,7 @@ from ..task import (
 )
 from .constraints import CONSTRAINTS, check_together
 from .convergence import convergence_messages
-from .prediction import Trained, out_activation, predict_logits
+from .prediction import Trained, predict_logits
 from .rows import (
     as_dtype,
     as_rows,
@@ -141,9 +142,6 @@ class BaseMLP(BaseEstimator, ABC):
 
     @abstractmethod
     def _loss_name(self) -> str: ...
-
-    @abstractmethod
-    def _score_name(self) -> str: ...
 
     @abstractmethod
     def _decode(self, logits: np.ndarray, loss: str) -> np.ndarray:
@@ -329,7 +327,8 @@ class BaseMLP(BaseEstimator, ABC):
         return tuple(int(size) for size in np.atleast_1d(np.asarray(sizes, dtype=object)))
 
     def _layer_sizes(self, n_features: int) -> tuple[int, ...]:
-        return (n_features, *self._hidden_layer_sizes(), self.n_outputs_)
+        n_logits = LOSSES[self._loss_name()].n_logits(self.n_outputs_)
+        return (n_features, *self._hidden_layer_sizes(), n_logits)
 
     def _check_layer_sizes(self, n_features: int) -> None:
         fitted = (self.coefs_[0].shape[0], *(w.shape[1] for w in self.coefs_))
@@ -363,7 +362,7 @@ class BaseMLP(BaseEstimator, ABC):
             negative_slope=float(self.negative_slope),
             normalization=self.normalization,
             loss=self._loss_name(),
-            score=self._score_name(),
+            score=LOSSES[self._loss_name()].score,
             initialization=self.initialization,
             seed=int(random_state.randint(np.iinfo(np.int32).max)),
             device=device,
@@ -431,7 +430,7 @@ class BaseMLP(BaseEstimator, ABC):
     def _store(self, result: TrainingResult, task: TrainingTask) -> None:
         self.coefs_, self.intercepts_, self.parameters_ = result.arrays
         self.n_layers_ = len(task.layer_sizes)
-        self.out_activation_ = out_activation(task.loss)
+        self.out_activation_ = LOSSES[task.loss].out_activation
         self.loss_, self.loss_curve_ = result.loss, result.loss_curve
         self.validation_loss_curve_ = result.validation_loss_curve
         self.validation_scores_ = result.validation_scores

@@ -12,6 +12,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
+from ..network.losses import losses_of
 from ..task import CallbackView
 from .base import BaseMLP, with_mini_batches
 from .class_weight import weighted_by_class
@@ -427,10 +428,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return len(self.classes_) == 2 and not self._multilabel
 
     def _loss_name(self) -> str:
-        return "binary_log_loss" if self._multilabel or self._is_binary() else "log_loss"
-
-    def _score_name(self) -> str:
-        return "subset_accuracy" if self._loss_name() == "binary_log_loss" else "accuracy"
+        labels = self._multilabel or self._is_binary()
+        return losses_of("labels" if labels else "classes")["log_loss"]
 
     def _decode(self, logits: np.ndarray, loss: str) -> np.ndarray:
         if self._multilabel:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
+from ..network.losses import losses_of
 from ..task import FULL_BATCH_OPTIMIZERS
 
 
@@ -161,7 +162,7 @@ CLASSIFIER_CONSTRAINTS: dict[str, list] = {
 }
 
 REGRESSOR_CONSTRAINTS: dict[str, list] = {
-    "loss": [StrOptions({"squared_error", "poisson"})],
+    "loss": [StrOptions(set(losses_of("numbers")))],
 }
 
 

@@ -11,6 +11,7 @@ import scipy.sparse
 from sklearn.base import RegressorMixin
 from sklearn.utils import column_or_1d
 
+from ..network.losses import LOSSES, losses_of
 from ..task import CallbackView
 from .base import BaseMLP, with_mini_batches
 from .constraints import CONSTRAINTS, REGRESSOR_CONSTRAINTS
@@ -273,25 +274,18 @@ class MLPRegressor(RegressorMixin, BaseMLP):
                 f"{name} has {targets.shape[1]} outputs, but the regressor was fitted for "
                 f"{self.n_outputs_}."
             )
-        if self.loss == "poisson" and (targets < 0).any():
-            raise ValueError(
-                f"loss='poisson' needs targets of at least zero; {name} goes down to "
-                f"{targets.min():g}. Use loss='squared_error'."
-            )
+        LOSSES[self._loss_name()].check_targets(targets, name)
         return targets
 
     def _loss_name(self) -> str:
-        return self.loss
-
-    def _score_name(self) -> str:
-        return "r2"
+        return losses_of("numbers")[self.loss]
 
     def _decode(self, logits: np.ndarray, loss: str) -> np.ndarray:
         mean = mean_of(logits, loss)
         return mean[:, 0] if self.n_outputs_ == 1 else mean
 
     def _callback_view(self) -> CallbackView:
-        decode = partial(self._decode, loss=self.loss)
+        decode = partial(self._decode, loss=self._loss_name())
         return CallbackView(self.callbacks, decode, None, "regressor")
 
     def __sklearn_tags__(self):
