@@ -5,13 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from copy import copy
-from dataclasses import replace
 from functools import cache
 from typing import Any, Self, TypeVar
 
 import numpy as np
+import scipy.sparse
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import column_or_1d, get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -43,6 +44,7 @@ from .rows import (
     per_layer,
     with_weight,
 )
+from .targets import Targets
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -127,50 +129,20 @@ class BaseMLP(BaseEstimator, ABC):
     # What subclasses provide
 
     @abstractmethod
-    def _start_targets(self, y: np.ndarray, classes: Any) -> None:
+    def _checked_y(self, y) -> np.ndarray:
+        """What a user gives, in the form that `_learn` and `Targets` take."""
+
+    @abstractmethod
+    def _learn(self, y: np.ndarray, classes: Any) -> None:
         """Learn from a first ``y`` what the outputs mean (classes, number of outputs)."""
 
     @abstractmethod
-    def _targets(self, y: np.ndarray, name: str = "y") -> np.ndarray:
-        """Targets (n, m) of ``y``.
+    def _targets(self, loss: str | None = None) -> Targets:
+        """What the outputs mean with a key of `LOSSES`; without one, by the parameters'."""
 
-        Raises
-        ------
-        ValueError
-            If ``y`` does not fit what was seen at first.
-        """
-
-    @abstractmethod
-    def _loss_name(self) -> str: ...
-
-    @abstractmethod
-    def _decode(self, logits: np.ndarray, loss: str) -> np.ndarray:
-        """Predictions of logits (n, m) of a network trained with ``loss``."""
-
-    @abstractmethod
-    def _callback_view(self) -> CallbackView: ...
-
-    def _training_weights(self, y: np.ndarray, sample_weight: np.ndarray | None):
-        """Sample weights with class weights in."""
-        return sample_weight
-
-    def _training_targets(self, targets: np.ndarray) -> np.ndarray:
-        """Targets as they are trained on."""
-        return targets
-
-    def _stratification(self, y: np.ndarray) -> np.ndarray | None:
-        """What the validation split keeps in proportion."""
-        return None
-
-    def _check_partial_fit_classes(self, y, classes, *, first: bool) -> None:
-        """What only `partial_fit` can get wrong."""
-
-    def _check_continued(self, y: np.ndarray) -> None:
-        """What only a ``fit`` that goes on from the last one can get wrong."""
-
-    @abstractmethod
-    def _check_y(self, y) -> np.ndarray:
-        """``y`` in the form that the other methods take."""
+    def _for_training(self, rows: Rows) -> Rows:
+        """Rows as they are trained on."""
+        return rows
 
     # Fitting
 
@@ -220,7 +192,7 @@ class BaseMLP(BaseEstimator, ABC):
         random_state = fresh_random_state(self.random_state)
         given = self._given_validation(X_val, y_val, sample_weight_val)
         if self.early_stopping and given is None:
-            labels = self._stratification(rows.labels)
+            labels = self._targets().in_proportion(rows.labels)
             rows, given = held_out(rows, self.validation_fraction, labels, random_state)
         task = self._task(self._for_training(rows), given, random_state, max_iter=self.max_iter)
         if not first:
@@ -230,9 +202,7 @@ class BaseMLP(BaseEstimator, ABC):
 
     def _partial_fit(self, X, y, sample_weight=None, classes=None) -> Self:
         """One epoch over the rows, going on where the last call stopped."""
-        self._check_parameters(partial=True)
         first = not hasattr(self, "coefs_")
-        self._check_partial_fit_classes(y, classes, first=first)
         rows = self._rows(X, y, sample_weight, first=first, minimum=1, classes=classes)
         task = self._task(
             self._for_training(rows), None, fresh_random_state(self.random_state), max_iter=1
@@ -281,18 +251,13 @@ class BaseMLP(BaseEstimator, ABC):
         X, y = self._checked(X, y, ensure_min_samples=minimum, reset=first)
         weights = checked_weights(sample_weight, X, "sample_weight")
         if first:
-            self._start_targets(y, classes)
-        else:
+            self._learn(y, classes)
+        targets = self._targets()
+        if not first:
             self._check_layer_sizes(X.shape[1])
             if complete:
-                self._check_continued(y)
-        return with_weight(Rows(X, self._targets(y), weights, y))
-
-    def _for_training(self, rows: Rows) -> Rows:
-        """Rows with class weights and label smoothing in; validation has neither."""
-        weights = self._training_weights(rows.labels, rows.weights)
-        rows = replace(rows, targets=self._training_targets(rows.targets), weights=weights)
-        return with_weight(rows)
+                targets.check_continued(y)
+        return with_weight(Rows(X, targets.encoded(y), weights, y))
 
     def _checked(self, X, y, **checks):
         """X as float rows, y in the form that the other methods take."""
@@ -305,7 +270,9 @@ class BaseMLP(BaseEstimator, ABC):
             dtype=(np.float64, np.float32),
             **checks,
         )
-        return as_rows(X), self._check_y(y)
+        y = y.toarray() if scipy.sparse.issparse(y) else y
+        y = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+        return as_rows(X), self._checked_y(y)
 
     def _given_validation(self, X, y, sample_weight) -> Rows | None:
         if X is None and y is None and sample_weight is None:
@@ -318,7 +285,7 @@ class BaseMLP(BaseEstimator, ABC):
             )
         X, y = self._checked(X, y, reset=False)
         weights = checked_weights(sample_weight, X, "sample_weight_val")
-        return with_weight(Rows(X, self._targets(y, "y_val"), weights, y))
+        return with_weight(Rows(X, self._targets().encoded(y, "y_val"), weights, y))
 
     # The task
 
@@ -327,7 +294,7 @@ class BaseMLP(BaseEstimator, ABC):
         return tuple(int(size) for size in np.atleast_1d(np.asarray(sizes, dtype=object)))
 
     def _layer_sizes(self, n_features: int) -> tuple[int, ...]:
-        n_logits = LOSSES[self._loss_name()].n_logits(self.n_outputs_)
+        n_logits = LOSSES[self._targets().loss].n_logits(self.n_outputs_)
         return (n_features, *self._hidden_layer_sizes(), n_logits)
 
     def _check_layer_sizes(self, n_features: int) -> None:
@@ -353,7 +320,7 @@ class BaseMLP(BaseEstimator, ABC):
         name, n = type(self).__name__, len(train)
         device = resolve_device(self.device, name)
         dtype = resolve_dtype(self.dtype, train.X.dtype, device, name)
-        hidden = self._hidden_layer_sizes()
+        hidden, loss = self._hidden_layer_sizes(), self._targets().loss
         return TrainingTask(
             train=as_dtype(train, dtype),
             validation=None if validation is None else as_dtype(validation, dtype, "_val"),
@@ -361,8 +328,8 @@ class BaseMLP(BaseEstimator, ABC):
             activations=per_layer(self.activation, len(hidden)),
             negative_slope=float(self.negative_slope),
             normalization=self.normalization,
-            loss=self._loss_name(),
-            score=LOSSES[self._loss_name()].score,
+            loss=loss,
+            score=LOSSES[loss].score,
             initialization=self.initialization,
             seed=int(random_state.randint(np.iinfo(np.int32).max)),
             device=device,
@@ -393,6 +360,12 @@ class BaseMLP(BaseEstimator, ABC):
             early_stopping=bool(self.early_stopping),
             verbose=int(self.verbose),
             callback_view=self._callback_view() if self.callbacks else None,
+        )
+
+    def _callback_view(self) -> CallbackView:
+        targets, kind = self._targets(), get_tags(self).estimator_type
+        return CallbackView(
+            self.callbacks, targets.predictions, targets.probabilities, kind, targets.classes
         )
 
     def _weight_decay(self) -> float:
@@ -508,7 +481,8 @@ class BaseMLP(BaseEstimator, ABC):
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Class labels, an indicator matrix, or values.
         """
-        return self._decode(self._logits(X), self._trained.loss)
+        logits = self._logits(X)
+        return self._targets(self._trained.loss).predictions(logits)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "coefs_")

@@ -41,24 +41,6 @@ def as_dtype(rows: Rows, dtype: str, suffix: str = "") -> Rows:
     return Rows(X, targets, rows.weights, rows.labels)
 
 
-def finite_numbers(y, name: str = "y") -> np.ndarray:
-    """The targets as float64, none missing or infinite.
-
-    Raises
-    ------
-    ValueError
-    """
-    numbers = np.asarray(y, dtype=np.float64)
-    bad = np.argwhere(~np.isfinite(numbers))
-    if len(bad):
-        place = tuple(bad[0].tolist())
-        raise ValueError(
-            f"{name} has {np.asarray(y)[place]!s} in row {place[0]}: targets must be finite "
-            "numbers. Remove these rows, or fill the values in."
-        )
-    return numbers
-
-
 def finite_in(array: Matrix, dtype: str, name: str) -> Matrix:
     """The array in another dtype.
 
