@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from copy import copy
 from functools import cache
+from numbers import Integral
 from typing import Any, Self, TypeVar
 
 import numpy as np
@@ -34,7 +35,6 @@ from .constraints import CONSTRAINTS, check_together
 from .convergence import convergence_messages
 from .prediction import Trained, predict_logits
 from .rows import (
-    as_dtype,
     as_rows,
     check_outputs,
     checked_weights,
@@ -42,9 +42,12 @@ from .rows import (
     fresh_random_state,
     held_out,
     per_layer,
+    take,
     with_weight,
 )
 from .targets import Targets
+
+_MOST_SEEDS = np.iinfo(np.int32).max
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -140,8 +143,7 @@ class BaseMLP(BaseEstimator, ABC):
     def _targets(self, loss: str | None = None) -> Targets:
         """What the outputs mean with a key of `LOSSES`; without one, by the parameters'."""
 
-    def _for_training(self, rows: Rows) -> Rows:
-        """Rows as they are trained on."""
+    def _with_class_weights(self, rows: Rows) -> Rows:
         return rows
 
     # Fitting
@@ -190,11 +192,13 @@ class BaseMLP(BaseEstimator, ABC):
         first = not (self.warm_start and hasattr(self, "coefs_"))
         rows = self._rows(X, y, sample_weight, first=first, minimum=2, complete=True)
         random_state = fresh_random_state(self.random_state)
-        given = self._given_validation(X_val, y_val, sample_weight_val)
-        if self.early_stopping and given is None:
+        validation = self._given_validation(X_val, y_val, sample_weight_val)
+        index = with_weight(rows.weights)
+        if self.early_stopping and validation is None:
             labels = self._targets().in_proportion(rows.labels)
-            rows, given = held_out(rows, self.validation_fraction, labels, random_state)
-        task = self._task(self._for_training(rows), given, random_state, max_iter=self.max_iter)
+            index, held = held_out(rows, index, labels, self.validation_fraction, random_state)
+            validation = take(rows, held)
+        task = self._task(take(rows, index), validation, random_state, max_iter=self.max_iter)
         if not first:
             self._go_on(task)
             task.history["no_improvement_count"] = 0
@@ -204,9 +208,8 @@ class BaseMLP(BaseEstimator, ABC):
         """One epoch over the rows, going on where the last call stopped."""
         first = not hasattr(self, "coefs_")
         rows = self._rows(X, y, sample_weight, first=first, minimum=1, classes=classes)
-        task = self._task(
-            self._for_training(rows), None, fresh_random_state(self.random_state), max_iter=1
-        )
+        rows = take(rows, with_weight(rows.weights))
+        task = self._task(rows, None, fresh_random_state(self.random_state), max_iter=1)
         task.keep_checkpoint = True
         if not first:
             self._go_on(task)
@@ -257,7 +260,7 @@ class BaseMLP(BaseEstimator, ABC):
             self._check_layer_sizes(X.shape[1])
             if complete:
                 targets.check_continued(y)
-        return with_weight(Rows(X, targets.encoded(y), weights, y))
+        return Rows(X, targets.encoded(y), weights, y)
 
     def _checked(self, X, y, **checks):
         """X as float rows, y in the form that the other methods take."""
@@ -285,13 +288,14 @@ class BaseMLP(BaseEstimator, ABC):
             )
         X, y = self._checked(X, y, reset=False)
         weights = checked_weights(sample_weight, X, "sample_weight_val")
-        return with_weight(Rows(X, self._targets().encoded(y, "y_val"), weights, y))
+        rows = Rows(X, self._targets().encoded(y, "y_val"), weights, y)
+        return take(rows, with_weight(weights))
 
     # The task
 
     def _hidden_layer_sizes(self) -> tuple[int, ...]:
         sizes = self.hidden_layer_sizes
-        return tuple(int(size) for size in np.atleast_1d(np.asarray(sizes, dtype=object)))
+        return (int(sizes),) if isinstance(sizes, Integral) else tuple(map(int, sizes))
 
     def _layer_sizes(self, n_features: int) -> tuple[int, ...]:
         n_logits = LOSSES[self._targets().loss].n_logits(self.n_outputs_)
@@ -317,13 +321,13 @@ class BaseMLP(BaseEstimator, ABC):
     def _task(
         self, train: Rows, validation: Rows | None, random_state, *, max_iter: int
     ) -> TrainingTask:
-        name, n = type(self).__name__, len(train)
+        name, hidden, loss = type(self).__name__, self._hidden_layer_sizes(), self._targets().loss
         device = resolve_device(self.device, name)
         dtype = resolve_dtype(self.dtype, train.X.dtype, device, name)
-        hidden, loss = self._hidden_layer_sizes(), self._targets().loss
+        train = self._with_class_weights(train)
         return TrainingTask(
-            train=as_dtype(train, dtype),
-            validation=None if validation is None else as_dtype(validation, dtype, "_val"),
+            train=self._in_dtype(train, dtype),
+            validation=None if validation is None else self._in_dtype(validation, dtype, "_val"),
             layer_sizes=self._layer_sizes(train.X.shape[1]),
             activations=per_layer(self.activation, len(hidden)),
             negative_slope=float(self.negative_slope),
@@ -331,7 +335,7 @@ class BaseMLP(BaseEstimator, ABC):
             loss=loss,
             score=LOSSES[loss].score,
             initialization=self.initialization,
-            seed=int(random_state.randint(np.iinfo(np.int32).max)),
+            seed=int(random_state.randint(_MOST_SEEDS)),
             device=device,
             dtype=dtype,
             optimizer=OptimizerSettings(
@@ -351,7 +355,7 @@ class BaseMLP(BaseEstimator, ABC):
             learning_rate_init=float(self.learning_rate_init),
             learning_rate=self.learning_rate,
             power_t=float(self.power_t),
-            batch_size=self._batch_size(n),
+            batch_size=self._batch_size(len(train)),
             shuffle=bool(self.shuffle),
             max_iter=max_iter,
             max_fun=self.max_fun,
@@ -361,6 +365,12 @@ class BaseMLP(BaseEstimator, ABC):
             verbose=int(self.verbose),
             callback_view=self._callback_view() if self.callbacks else None,
         )
+
+    def _in_dtype(self, rows: Rows, dtype: str, suffix: str = "") -> Rows:
+        """Rows in the dtype of the arithmetic, with targets as the loss takes them."""
+        X = finite_in(rows.X, dtype, f"X{suffix}")
+        targets = self._targets().expanded(rows.targets, dtype, suffix)
+        return Rows(X, targets, rows.weights, rows.labels)
 
     def _callback_view(self) -> CallbackView:
         targets, kind = self._targets(), get_tags(self).estimator_type

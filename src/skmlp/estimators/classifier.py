@@ -23,7 +23,7 @@ from .names import (
     RandomState,
     ScheduleName,
 )
-from .rows import with_weight
+from .rows import take, with_weight
 from .targets import (
     Classes,
     Labels,
@@ -353,15 +353,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def _targets(self, loss: str | None = None) -> Classes:
         kind = Labels if self._multilabel else TwoClasses if len(self.classes_) == 2 else Classes
-        return kind(loss or losses_of(kind.problem)["log_loss"], self.classes_)
+        loss = loss or losses_of(kind.problem)["log_loss"]
+        return kind(loss, self.classes_, self.label_smoothing)
 
-    def _for_training(self, rows: Rows) -> Rows:
-        """Rows with class weights and label smoothing in; validation has neither."""
-        weights = rows.weights
-        if self.class_weight is not None:
-            weights = weighted_by_class(self.class_weight, rows.labels, self.classes_, weights)
-        smoothed = self._targets().smoothed(rows.targets, self.label_smoothing)
-        return with_weight(replace(rows, targets=smoothed, weights=weights))
+    def _with_class_weights(self, rows: Rows) -> Rows:
+        if self.class_weight is None:
+            return rows
+        weights = weighted_by_class(self.class_weight, rows.labels, self.classes_, rows.weights)
+        return take(replace(rows, weights=weights), with_weight(weights))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
