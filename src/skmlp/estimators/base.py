@@ -25,6 +25,7 @@ from ..network.losses import LOSSES
 from ..task import (
     FULL_BATCH_OPTIMIZERS,
     CallbackView,
+    Checkpoint,
     Observed,
     OptimizerSettings,
     Rows,
@@ -46,8 +47,6 @@ from .rows import (
     with_weight,
 )
 from .targets import Targets
-
-_MOST_SEEDS = np.iinfo(np.int32).max
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -198,32 +197,25 @@ class BaseMLP(BaseEstimator, ABC):
             labels = self._targets().in_proportion(rows.labels)
             index, held = held_out(rows, index, labels, self.validation_fraction, random_state)
             validation = take(rows, held)
-        task = self._task(take(rows, index), validation, random_state, max_iter=self.max_iter)
-        if not first:
-            self._go_on(task)
-            task.history["no_improvement_count"] = 0
-        return self._train(task)
+        state = {} if first else self._going_on(no_improvement_count=0)
+        rows = take(rows, index)
+        return self._train(rows, validation, random_state, max_iter=self.max_iter, **state)
 
     def _partial_fit(self, X, y, sample_weight=None, classes=None) -> Self:
         """One epoch over the rows, going on where the last call stopped."""
         first = not hasattr(self, "coefs_")
         rows = self._rows(X, y, sample_weight, first=first, minimum=1, classes=classes)
         rows = take(rows, with_weight(rows.weights))
-        task = self._task(rows, None, fresh_random_state(self.random_state), max_iter=1)
-        task.keep_checkpoint = True
-        if not first:
-            self._go_on(task)
-            task.resume = getattr(self, "_checkpoint", None)
-            if task.resume is not None and task.callback_view is not None:
-                task.callback_view.before = self._observed()
-        return self._train(task)
+        random_state = fresh_random_state(self.random_state)
+        state = {} if first else self._going_on() | {"resume": getattr(self, "_checkpoint", None)}
+        return self._train(rows, None, random_state, max_iter=1, keep_checkpoint=True, **state)
 
-    def _go_on(self, task: TrainingTask) -> None:
-        """Have a task start where the last training ended."""
-        task.initial = self._arrays()
-        task.history = self._history()
+    def _going_on(self, **history) -> dict[str, Any]:
+        """What a task needs that starts where the last training ended."""
+        return {"initial": self._arrays(), "history": self._history() | history}
 
-    def _train(self, task: TrainingTask) -> Self:
+    def _train(self, train: Rows, validation: Rows | None, random_state, **state) -> Self:
+        task = self._task(train, validation, random_state, **state)
         self._store(train_or_meet(task), task)
         return self
 
@@ -318,9 +310,8 @@ class BaseMLP(BaseEstimator, ABC):
                 "must stay as it was: set warm_start=False, or fit a clone."
             )
 
-    def _task(
-        self, train: Rows, validation: Rows | None, random_state, *, max_iter: int
-    ) -> TrainingTask:
+    def _task(self, train: Rows, validation: Rows | None, random_state, **state) -> TrainingTask:
+        """The task by the parameters, and by what it goes on from."""
         name, hidden, loss = type(self).__name__, self._hidden_layer_sizes(), self._targets().loss
         device = resolve_device(self.device, name)
         dtype = resolve_dtype(self.dtype, train.X.dtype, device, name)
@@ -335,7 +326,7 @@ class BaseMLP(BaseEstimator, ABC):
             loss=loss,
             score=LOSSES[loss].score,
             initialization=self.initialization,
-            seed=int(random_state.randint(_MOST_SEEDS)),
+            seed=int(random_state.randint(2**31 - 1)),
             device=device,
             dtype=dtype,
             optimizer=OptimizerSettings(
@@ -357,13 +348,13 @@ class BaseMLP(BaseEstimator, ABC):
             power_t=float(self.power_t),
             batch_size=self._batch_size(len(train)),
             shuffle=bool(self.shuffle),
-            max_iter=max_iter,
             max_fun=self.max_fun,
             tol=float(self.tol),
             n_iter_no_change=self.n_iter_no_change,
             early_stopping=bool(self.early_stopping),
             verbose=int(self.verbose),
-            callback_view=self._callback_view() if self.callbacks else None,
+            callback_view=self._callback_view(state.get("resume")) if self.callbacks else None,
+            **state,
         )
 
     def _in_dtype(self, rows: Rows, dtype: str, suffix: str = "") -> Rows:
@@ -372,10 +363,15 @@ class BaseMLP(BaseEstimator, ABC):
         targets = self._targets().expanded(rows.targets, dtype, suffix)
         return Rows(X, targets, rows.weights, rows.labels)
 
-    def _callback_view(self) -> CallbackView:
-        targets, kind = self._targets(), get_tags(self).estimator_type
+    def _callback_view(self, resume: Checkpoint | None) -> CallbackView:
+        targets = self._targets()
         return CallbackView(
-            self.callbacks, targets.predictions, targets.probabilities, kind, targets.classes
+            self.callbacks,
+            targets.predictions,
+            targets.probabilities,
+            get_tags(self).estimator_type,
+            targets.classes,
+            before=None if resume is None else self._observed(),
         )
 
     def _weight_decay(self) -> float:
