@@ -130,9 +130,7 @@ class BaseMLP(BaseEstimator, ABC):
 
     # What subclasses provide
 
-    @abstractmethod
-    def _checked_y(self, y) -> np.ndarray:
-        """What a user gives, in the form that `_learn` and `Targets` take."""
+    _checked_y: Callable[[np.ndarray], np.ndarray]  # ``y`` as `_learn` and `Targets` take it
 
     @abstractmethod
     def _learn(self, y: np.ndarray, classes: Any) -> None:
@@ -197,7 +195,7 @@ class BaseMLP(BaseEstimator, ABC):
             labels = self._targets().in_proportion(rows.labels)
             index, held = held_out(rows, index, labels, self.validation_fraction, random_state)
             validation = take(rows, held)
-        state = {} if first else self._going_on(no_improvement_count=0)
+        state = {} if first else self._going_on()
         rows = take(rows, index)
         return self._train(rows, validation, random_state, max_iter=self.max_iter, **state)
 
@@ -207,12 +205,20 @@ class BaseMLP(BaseEstimator, ABC):
         rows = self._rows(X, y, sample_weight, first=first, minimum=1, classes=classes)
         rows = take(rows, with_weight(rows.weights))
         random_state = fresh_random_state(self.random_state)
-        state = {} if first else self._going_on() | {"resume": getattr(self, "_checkpoint", None)}
+        state = {} if first else self._going_on(self._no_improvement_count)
+        state["resume"] = None if first else getattr(self, "_checkpoint", None)
         return self._train(rows, None, random_state, max_iter=1, keep_checkpoint=True, **state)
 
-    def _going_on(self, **history) -> dict[str, Any]:
+    def _going_on(self, no_improvement_count: int = 0) -> dict[str, Any]:
         """What a task needs that starts where the last training ended."""
-        return {"initial": self._arrays(), "history": self._history() | history}
+        best = self.best_loss_
+        history = {
+            "t": self.t_,
+            "loss_curve": list(self.loss_curve_),
+            "best_loss": np.inf if best is None else best,
+            "no_improvement_count": no_improvement_count,
+        }
+        return {"initial": self._arrays(), "history": history}
 
     def _train(self, train: Rows, validation: Rows | None, random_state, **state) -> Self:
         task = self._task(train, validation, random_state, **state)
@@ -396,15 +402,6 @@ class BaseMLP(BaseEstimator, ABC):
 
     def _arrays(self) -> NetworkArrays:
         return NetworkArrays(self.coefs_, self.intercepts_, self.parameters_)
-
-    def _history(self) -> dict[str, Any]:
-        best = self.best_loss_
-        return {
-            "t": self.t_,
-            "loss_curve": list(self.loss_curve_),
-            "best_loss": np.inf if best is None else best,
-            "no_improvement_count": self._no_improvement_count,
-        }
 
     def _store(self, result: TrainingResult, task: TrainingTask) -> None:
         self.coefs_, self.intercepts_, self.parameters_ = result.arrays

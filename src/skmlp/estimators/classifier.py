@@ -343,8 +343,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     # What the base class asks for
 
-    def _checked_y(self, y) -> np.ndarray:
-        return checked_labels(y)
+    _checked_y = staticmethod(checked_labels)
 
     def _learn(self, y: np.ndarray, classes: Any) -> None:
         self._multilabel = y.ndim == 2

@@ -7,6 +7,7 @@ that come from a table are looked up when a fit validates them, because the tabl
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from importlib import import_module
 from numbers import Integral, Real
 from typing import Any
@@ -33,7 +34,7 @@ class TableNames(StrOptions):
         self.type, self.deprecated, self.hidden = str, set[str](), False
         self.module, self.table, self.more = module, table, tuple(more)
 
-    @property
+    @cached_property
     def options(self) -> list[str]:
         table = getattr(import_module(self.module, __package__), self.table)
         return sorted([*table, *self.more])

@@ -255,8 +255,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     # What the base class asks for
 
-    def _checked_y(self, y) -> np.ndarray:
-        return checked_numbers(y)
+    _checked_y = staticmethod(checked_numbers)
 
     def _learn(self, y: np.ndarray, classes: Any) -> None:
         self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
