@@ -51,7 +51,13 @@ class Targets(ABC):
 
     @abstractmethod
     def expanded(self, encoded: np.ndarray, dtype: str, suffix: str = "") -> np.ndarray:
-        """The loss' targets (n, m) of encoded rows: for training, or of ``y_val``."""
+        """The loss' targets (n, m) of encoded rows: of y to train on, or with ``suffix`` of y_val.
+
+        Raises
+        ------
+        ValueError
+            If a value is too large for the dtype.
+        """
 
     @abstractmethod
     def predictions(self, logits: np.ndarray) -> np.ndarray:
