@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import functools
+import inspect
 import io
 import pickle
+import re
 import subprocess
 import sys
 import threading
@@ -133,8 +135,27 @@ def test_results_agree_for_other_thread_counts():
 
 
 def test_import_does_not_load_torch():
-    code = "import sys, skmlp; sys.exit('torch' in sys.modules or 'skorch' in sys.modules)"
+    code = (
+        "import sys, skmlp; skmlp.MLPClassifier, skmlp.MLPRegressor, skmlp.fused; "
+        "sys.exit('torch' in sys.modules or 'skorch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def parameters_in(docstring):
+    """What a docstring says of each parameter."""
+    section = docstring.split("Parameters\n    ----------\n")[1].split("\n\n    Attributes\n")[0]
+    return dict(re.findall(r"^    (\w.*?) : (.*(?:\n     .*)*)", section, re.MULTILINE))
+
+
+def test_both_docstrings_say_the_same_of_the_same_parameters():
+    classifier, regressor = map(parameters_in, (MLPClassifier.__doc__, MLPRegressor.__doc__))
+    for cls, parameters in ((MLPClassifier, classifier), (MLPRegressor, regressor)):
+        assert ", ".join(parameters) == ", ".join(inspect.signature(cls).parameters)
+    differ = {
+        name for name in classifier if regressor.get(name, classifier[name]) != classifier[name]
+    }
+    assert differ == {"early_stopping", "validation_fraction"}  # of their score, and of classes
 
 
 # Going on

@@ -171,8 +171,13 @@ def test_validation_sees_plain_targets():
 @pytest.fixture
 def splits(monkeypatch):
     """The rows for training and for validation of each fit."""
-    seen, split = [], base.held_out
-    monkeypatch.setattr(base, "held_out", lambda *given: seen.append(split(*given)) or seen[-1])
+    seen, train = [], base.train_or_meet
+
+    def trained(task):
+        seen.append((task.train, task.validation))
+        return train(task)
+
+    monkeypatch.setattr(base, "train_or_meet", trained)
     return seen
 
 

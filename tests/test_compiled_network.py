@@ -205,7 +205,7 @@ def test_float32_to_its_precision(loss):
 @pytest.mark.parametrize(("first", "then"), [("torch", "compiled"), ("compiled", "torch")])
 def test_training_goes_on_in_the_other_executor(optimizer, first, then):
     task = small(optimizer=optimizer, dropout=0.2, learning_rate_init=0.02, max_iter=1)
-    task.keep_checkpoint = True
+    task = replace(task, keep_checkpoint=True)
 
     def after_three(executors):
         resumed = task
@@ -230,7 +230,8 @@ def test_divergence_is_its_own_error():
         small("squared_error", optimizer="sgd", activations=("identity",) * 2, max_iter=30, seed=k)
         for k in range(2)
     ]
-    tasks[0].learning_rate_init, tasks[1].learning_rate_init = 0.01, 10.0
+    rates = zip(tasks, (0.01, 10.0), strict=True)
+    tasks = [replace(task, learning_rate_init=rate) for task, rate in rates]
     with config(executor="compiled"):
         fine, diverged = train(tasks)
     assert isinstance(fine, TrainingResult)

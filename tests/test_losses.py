@@ -5,8 +5,11 @@ import pytest
 import torch
 from helpers import TARGETS
 from sklearn.metrics import log_loss, mean_poisson_deviance
+from sklearn.utils._param_validation import StrOptions
 
-from skmlp.network.losses import _FEW_CLASSES, LOSSES
+from skmlp import MLPRegressor
+from skmlp.network.losses import _FEW_CLASSES, LOSSES, Domain, Loss, losses_of
+from skmlp.training.validation import SCORES
 
 
 def logits_and_targets(loss, n=50, scale=3.0):
@@ -90,3 +93,64 @@ def test_huge_logits_give_finite_losses(loss):
 def test_softmax_is_torchs_for_few_and_many_classes(n_classes):
     z = torch.from_numpy(np.random.default_rng(0).normal(size=(3, 7, n_classes)))
     torch.testing.assert_close(LOSSES["log_loss"].mean(z), torch.softmax(z, -1))
+
+
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+def test_a_row_has_a_score_and_at_least_a_logit_for_each_target(loss):
+    assert loss.score in SCORES
+    assert loss.n_logits(3) >= loss.n_logits(1) >= 1
+
+
+def test_a_problem_has_each_name_once():
+    for problem in ("classes", "labels", "numbers"):
+        keys = losses_of(problem)
+        assert len(keys) == sum(loss.problem == problem for loss in LOSSES.values())
+        assert all(LOSSES[key].name == name for name, key in keys.items())
+    assert losses_of("labels") == {"log_loss": "binary_log_loss"}
+
+
+@pytest.mark.parametrize("loss", losses_of("numbers"))
+def test_the_regressor_names_its_losses(loss):
+    assert f'"{loss}"' in (MLPRegressor.__doc__ or "")
+
+
+def test_targets_outside_of_the_domain_are_refused():
+    LOSSES["poisson"].check_targets(np.array([[0.0], [3.0]]), "y")
+    LOSSES["squared_error"].check_targets(np.array([[-2.5], [3.0]]), "y")
+    with pytest.raises(ValueError, match=r"'poisson'.*at least zero; y_val goes down to -2\.5\."):
+        LOSSES["poisson"].check_targets(np.array([[-2.5], [3.0]]), "y_val")
+
+
+def _gaussian(z, t):
+    mean, log_variance = z.chunk(2, -1)
+    return 0.5 * ((t - mean).square() * (-log_variance).exp() + log_variance).sum(-1)
+
+
+@pytest.mark.parametrize("n_outputs", [1, 2])
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_a_row_is_enough_for_a_loss_with_several_logits_per_target(
+    n_outputs, optimizer, monkeypatch
+):
+    row = Loss(
+        name="gaussian",
+        problem="numbers",
+        score="r2",
+        out_activation="identity",
+        per_row=_gaussian,
+        delta=None,
+        mean=lambda z: z.chunk(2, -1)[0],
+        domain=Domain("at least minus nine", lambda lowest: lowest >= -9),
+        n_logits=lambda n_targets: 2 * n_targets,
+    )
+    monkeypatch.setitem(LOSSES, "gaussian", row)
+    constraints = {**MLPRegressor._parameter_constraints, "loss": [StrOptions({"gaussian"})]}
+    monkeypatch.setattr(MLPRegressor, "_parameter_constraints", constraints)
+    X = np.random.default_rng(0).normal(size=(200, 3))
+    y = X[:, 0] if n_outputs == 1 else X[:, :2]
+    model = MLPRegressor((8,), loss="gaussian", optimizer=optimizer, learning_rate_init=0.01)
+    model.set_params(random_state=0, early_stopping=True, max_iter=100).fit(X, y)
+    assert model.predict(X).shape == y.shape
+    assert (model.n_outputs_, model.coefs_[-1].shape) == (n_outputs, (8, 2 * n_outputs))
+    assert model.score(X, y) > 0.9
+    with pytest.raises(ValueError, match=r"loss='gaussian' needs targets of at least minus nine"):
+        model.fit(X, y - 9)

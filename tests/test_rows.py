@@ -2,8 +2,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.model_selection import train_test_split
 
-from skmlp.estimators.rows import can_stratify, checked_weights, fresh_random_state, per_layer, take
+from skmlp.estimators.rows import (
+    can_stratify,
+    checked_weights,
+    fresh_random_state,
+    held_out,
+    per_layer,
+    take,
+    with_weight,
+)
 from skmlp.task import Rows
 
 
@@ -23,6 +32,25 @@ def test_take_takes_all_columns_of_the_rows():
     assert some.targets.tolist() == [[3], [1]]
     assert some.labels.tolist() == ["d", "b"]
     assert len(some) == len(some.weights) == 2
+    assert take(rows, None) is rows
+
+
+def test_rows_without_weight_are_left_out():
+    assert with_weight(None) is None
+    assert with_weight(np.array([1.0, 2.0])) is None
+    assert with_weight(np.array([0.0, 2.0, 0.0, 1.0])).tolist() == [1, 3]
+
+
+@pytest.mark.parametrize("labels", [None, np.arange(60) % 3, np.arange(60) // 54])
+@pytest.mark.parametrize("index", [None, np.arange(5, 55)])
+def test_rows_are_held_out_as_train_test_split_does(labels, index):
+    rows, known = Rows(np.zeros((60, 1)), np.zeros(60)), range(60) if index is None else index
+    stratify = None if labels is None else labels[known]
+    if labels is not None and not can_stratify(stratify, 11):
+        stratify = None
+    expected = train_test_split(known, test_size=0.18, random_state=3, stratify=stratify)
+    found = held_out(rows, index, labels, 0.18, fresh_random_state(3))
+    assert [part.tolist() for part in found] == [sorted(part) for part in expected]
 
 
 def test_per_layer_repeats_one_value():
@@ -44,3 +72,11 @@ def test_fresh_random_state_is_reproducible_only_with_a_seed():
     draws = [fresh_random_state(seed).randint(2**31 - 1) for seed in (0, 0, None, None)]
     assert draws[0] == draws[1]
     assert len(set(draws)) == 3
+
+
+@pytest.mark.parametrize("seed", [0, 42, 2**32 - 1, np.int64(7), True])
+def test_seeds_give_numpys_streams(seed):
+    ours, numpys = fresh_random_state(seed), np.random.RandomState(seed)
+    np.testing.assert_array_equal(ours.randint(2**31, size=1000), numpys.randint(2**31, size=1000))
+    with pytest.raises(ValueError, match="between 0 and 2"):
+        fresh_random_state(-1)

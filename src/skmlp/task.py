@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any
 
@@ -23,14 +23,17 @@ Matrix = Any  # an ndarray, or a SciPy CSR matrix or array
 
 @dataclass(frozen=True)
 class OptimizerSettings:
-    """The optimizer's family and the numbers that its steps depend on, but for the rate."""
+    """The optimizer's family and the numbers that its steps depend on, but for the rate.
+
+    Networks of one stack have one family, and settings are equal where their families are.
+    """
 
     family: Any  # a name of training.optimizers.OPTIMIZERS, or a torch.optim class or partial
-    momentum: float = 0.9
-    nesterovs_momentum: bool = True
-    beta_1: float = 0.9
-    beta_2: float = 0.999
-    epsilon: float = 1e-8
+    momentum: float = field(default=0.9, compare=False)
+    nesterovs_momentum: bool = field(default=True, compare=False)
+    beta_1: float = field(default=0.9, compare=False)
+    beta_2: float = field(default=0.999, compare=False)
+    epsilon: float = field(default=1e-8, compare=False)
 
 
 @dataclass
@@ -108,28 +111,45 @@ class CallbackView:
     before: Observed | None = None
 
 
-@dataclass
-class TrainingTask:
-    """Everything that training one network needs.
+@dataclass(frozen=True, kw_only=True)
+class Common:
+    """What the networks of a stack have in common: equal ones can be trained together.
 
-    ``layer_sizes`` is (d, hidden…, m); ``activations`` and ``dropout`` have one entry per hidden
-    layer. ``alpha``, ``l1_ratio``: penalty alpha·(l1_ratio·|W|₁ + (1 - l1_ratio)/2·|W|²) divided by
-    the batch's sum of weights, as scikit-learn's MLP divides it. ``weight_decay``: each step
-    multiplies W by 1 - learning rate · weight_decay. Biases are never penalized.
+    ``layer_sizes`` is (d, hidden…, outputs); ``activations`` has one entry per hidden layer.
+    """
+
+    layer_sizes: tuple[int, ...]
+    activations: tuple[str, ...]
+    negative_slope: float = 0.01
+    normalization: str | None = None
+    loss: str
+    score: str = "accuracy"
+    optimizer: OptimizerSettings
+    batch_size: int = 200
+    dtype: str = "float64"
+    device: str = "cpu"
+
+    @property
+    def architecture(self) -> Architecture:
+        return Architecture(
+            self.layer_sizes, self.activations, self.negative_slope, self.normalization
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingTask(Common):
+    """Everything that training one network needs: what is common to a stack, and its own.
+
+    ``dropout`` has one entry per hidden layer. ``alpha``, ``l1_ratio``: penalty
+    alpha·(l1_ratio·|W|₁ + (1 - l1_ratio)/2·|W|²) divided by the batch's sum of weights, as
+    scikit-learn's MLP divides it. ``weight_decay``: each step multiplies W by 1 - learning rate ·
+    weight_decay. Biases are never penalized.
     """
 
     train: Rows
-    layer_sizes: tuple[int, ...]
-    activations: tuple[str, ...]
-    loss: str
-    optimizer: OptimizerSettings
     seed: int
-    negative_slope: float = 0.01
     initialization: Any = "auto"
-    normalization: str | None = None
     initial: NetworkArrays | None = None
-    dtype: str = "float64"
-    device: str = "cpu"
     alpha: float = 0.0
     l1_ratio: float = 0.0
     weight_decay: float = 0.0
@@ -139,14 +159,12 @@ class TrainingTask:
     learning_rate_init: float = 1e-3
     learning_rate: str = "constant"
     power_t: float = 0.5
-    batch_size: int = 200
     shuffle: bool = True
     max_iter: int = 200
     max_fun: int = 15000
     tol: float = 1e-4
     n_iter_no_change: float = 10
     validation: Rows | None = None
-    score: str = "accuracy"
     early_stopping: bool = False
     verbose: int = 0
     keep_checkpoint: bool = False
@@ -155,25 +173,13 @@ class TrainingTask:
     callback_view: CallbackView | None = None
 
     @property
-    def architecture(self) -> Architecture:
-        return Architecture(
-            self.layer_sizes, self.activations, self.negative_slope, self.normalization
-        )
+    def common(self) -> Common:
+        return Common(**{each.name: getattr(self, each.name) for each in fields(Common)})
 
     @property
-    def stack_key(self) -> tuple:
+    def stack_key(self) -> tuple[Common, int | None]:
         """Networks with equal keys can be trained as one stack."""
-        family = self.optimizer.family
-        return (
-            self.architecture,
-            self.loss,
-            self.score,
-            family if isinstance(family, str) else id(family),
-            self.batch_size,
-            self.dtype,
-            self.device,
-            id(self) if self.trains_alone else None,
-        )
+        return self.common, id(self) if self.trains_alone else None
 
     @property
     def trains_alone(self) -> bool:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from copy import copy
-from dataclasses import replace
 from functools import cache
+from numbers import Integral
 from typing import Any, Self, TypeVar
 
 import numpy as np
+import scipy.sparse
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import column_or_1d, get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -19,9 +21,11 @@ from ..fusion.meeting import train_or_meet
 from ..machine.device import resolve_device, resolve_dtype, resolve_prediction_device
 from ..machine.warnings import warn_caller
 from ..network.architecture import NetworkArrays
+from ..network.losses import LOSSES
 from ..task import (
     FULL_BATCH_OPTIMIZERS,
     CallbackView,
+    Checkpoint,
     Observed,
     OptimizerSettings,
     Rows,
@@ -30,9 +34,8 @@ from ..task import (
 )
 from .constraints import CONSTRAINTS, check_together
 from .convergence import convergence_messages
-from .prediction import Trained, out_activation, predict_logits
+from .prediction import Trained, predict_logits
 from .rows import (
-    as_dtype,
     as_rows,
     check_outputs,
     checked_weights,
@@ -40,8 +43,10 @@ from .rows import (
     fresh_random_state,
     held_out,
     per_layer,
+    take,
     with_weight,
 )
+from .targets import Targets
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -125,54 +130,18 @@ class BaseMLP(BaseEstimator, ABC):
 
     # What subclasses provide
 
+    _checked_y: Callable[[np.ndarray], np.ndarray]  # ``y`` as `_learn` and `Targets` take it
+
     @abstractmethod
-    def _start_targets(self, y: np.ndarray, classes: Any) -> None:
+    def _learn(self, y: np.ndarray, classes: Any) -> None:
         """Learn from a first ``y`` what the outputs mean (classes, number of outputs)."""
 
     @abstractmethod
-    def _targets(self, y: np.ndarray, name: str = "y") -> np.ndarray:
-        """Targets (n, m) of ``y``.
+    def _targets(self, loss: str | None = None) -> Targets:
+        """What the outputs mean with a key of `LOSSES`; without one, by the parameters'."""
 
-        Raises
-        ------
-        ValueError
-            If ``y`` does not fit what was seen at first.
-        """
-
-    @abstractmethod
-    def _loss_name(self) -> str: ...
-
-    @abstractmethod
-    def _score_name(self) -> str: ...
-
-    @abstractmethod
-    def _decode(self, logits: np.ndarray, loss: str) -> np.ndarray:
-        """Predictions of logits (n, m) of a network trained with ``loss``."""
-
-    @abstractmethod
-    def _callback_view(self) -> CallbackView: ...
-
-    def _training_weights(self, y: np.ndarray, sample_weight: np.ndarray | None):
-        """Sample weights with class weights in."""
-        return sample_weight
-
-    def _training_targets(self, targets: np.ndarray) -> np.ndarray:
-        """Targets as they are trained on."""
-        return targets
-
-    def _stratification(self, y: np.ndarray) -> np.ndarray | None:
-        """What the validation split keeps in proportion."""
-        return None
-
-    def _check_partial_fit_classes(self, y, classes, *, first: bool) -> None:
-        """What only `partial_fit` can get wrong."""
-
-    def _check_continued(self, y: np.ndarray) -> None:
-        """What only a ``fit`` that goes on from the last one can get wrong."""
-
-    @abstractmethod
-    def _check_y(self, y) -> np.ndarray:
-        """``y`` in the form that the other methods take."""
+    def _with_class_weights(self, rows: Rows) -> Rows:
+        return rows
 
     # Fitting
 
@@ -220,39 +189,39 @@ class BaseMLP(BaseEstimator, ABC):
         first = not (self.warm_start and hasattr(self, "coefs_"))
         rows = self._rows(X, y, sample_weight, first=first, minimum=2, complete=True)
         random_state = fresh_random_state(self.random_state)
-        given = self._given_validation(X_val, y_val, sample_weight_val)
-        if self.early_stopping and given is None:
-            labels = self._stratification(rows.labels)
-            rows, given = held_out(rows, self.validation_fraction, labels, random_state)
-        task = self._task(self._for_training(rows), given, random_state, max_iter=self.max_iter)
-        if not first:
-            self._go_on(task)
-            task.history["no_improvement_count"] = 0
-        return self._train(task)
+        validation = self._given_validation(X_val, y_val, sample_weight_val)
+        index = with_weight(rows.weights)
+        if self.early_stopping and validation is None:
+            labels = self._targets().in_proportion(rows.labels)
+            index, held = held_out(rows, index, labels, self.validation_fraction, random_state)
+            validation = take(rows, held)
+        state = {} if first else self._going_on()
+        rows = take(rows, index)
+        return self._train(rows, validation, random_state, max_iter=self.max_iter, **state)
 
     def _partial_fit(self, X, y, sample_weight=None, classes=None) -> Self:
         """One epoch over the rows, going on where the last call stopped."""
-        self._check_parameters(partial=True)
         first = not hasattr(self, "coefs_")
-        self._check_partial_fit_classes(y, classes, first=first)
         rows = self._rows(X, y, sample_weight, first=first, minimum=1, classes=classes)
-        task = self._task(
-            self._for_training(rows), None, fresh_random_state(self.random_state), max_iter=1
-        )
-        task.keep_checkpoint = True
-        if not first:
-            self._go_on(task)
-            task.resume = getattr(self, "_checkpoint", None)
-            if task.resume is not None and task.callback_view is not None:
-                task.callback_view.before = self._observed()
-        return self._train(task)
+        rows = take(rows, with_weight(rows.weights))
+        random_state = fresh_random_state(self.random_state)
+        state = {} if first else self._going_on(self._no_improvement_count)
+        state["resume"] = None if first else getattr(self, "_checkpoint", None)
+        return self._train(rows, None, random_state, max_iter=1, keep_checkpoint=True, **state)
 
-    def _go_on(self, task: TrainingTask) -> None:
-        """Have a task start where the last training ended."""
-        task.initial = self._arrays()
-        task.history = self._history()
+    def _going_on(self, no_improvement_count: int = 0) -> dict[str, Any]:
+        """What a task needs that starts where the last training ended."""
+        best = self.best_loss_
+        history = {
+            "t": self.t_,
+            "loss_curve": list(self.loss_curve_),
+            "best_loss": np.inf if best is None else best,
+            "no_improvement_count": no_improvement_count,
+        }
+        return {"initial": self._arrays(), "history": history}
 
-    def _train(self, task: TrainingTask) -> Self:
+    def _train(self, train: Rows, validation: Rows | None, random_state, **state) -> Self:
+        task = self._task(train, validation, random_state, **state)
         self._store(train_or_meet(task), task)
         return self
 
@@ -283,18 +252,13 @@ class BaseMLP(BaseEstimator, ABC):
         X, y = self._checked(X, y, ensure_min_samples=minimum, reset=first)
         weights = checked_weights(sample_weight, X, "sample_weight")
         if first:
-            self._start_targets(y, classes)
-        else:
+            self._learn(y, classes)
+        targets = self._targets()
+        if not first:
             self._check_layer_sizes(X.shape[1])
             if complete:
-                self._check_continued(y)
-        return with_weight(Rows(X, self._targets(y), weights, y))
-
-    def _for_training(self, rows: Rows) -> Rows:
-        """Rows with class weights and label smoothing in; validation has neither."""
-        weights = self._training_weights(rows.labels, rows.weights)
-        rows = replace(rows, targets=self._training_targets(rows.targets), weights=weights)
-        return with_weight(rows)
+                targets.check_continued(y)
+        return Rows(X, targets.encoded(y), weights, y)
 
     def _checked(self, X, y, **checks):
         """X as float rows, y in the form that the other methods take."""
@@ -307,7 +271,9 @@ class BaseMLP(BaseEstimator, ABC):
             dtype=(np.float64, np.float32),
             **checks,
         )
-        return as_rows(X), self._check_y(y)
+        y = y.toarray() if scipy.sparse.issparse(y) else y
+        y = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+        return as_rows(X), self._checked_y(y)
 
     def _given_validation(self, X, y, sample_weight) -> Rows | None:
         if X is None and y is None and sample_weight is None:
@@ -320,16 +286,18 @@ class BaseMLP(BaseEstimator, ABC):
             )
         X, y = self._checked(X, y, reset=False)
         weights = checked_weights(sample_weight, X, "sample_weight_val")
-        return with_weight(Rows(X, self._targets(y, "y_val"), weights, y))
+        rows = Rows(X, self._targets().encoded(y, "y_val"), weights, y)
+        return take(rows, with_weight(weights))
 
     # The task
 
     def _hidden_layer_sizes(self) -> tuple[int, ...]:
         sizes = self.hidden_layer_sizes
-        return tuple(int(size) for size in np.atleast_1d(np.asarray(sizes, dtype=object)))
+        return (int(sizes),) if isinstance(sizes, Integral) else tuple(map(int, sizes))
 
     def _layer_sizes(self, n_features: int) -> tuple[int, ...]:
-        return (n_features, *self._hidden_layer_sizes(), self.n_outputs_)
+        n_logits = LOSSES[self._targets().loss].n_logits(self.n_outputs_)
+        return (n_features, *self._hidden_layer_sizes(), n_logits)
 
     def _check_layer_sizes(self, n_features: int) -> None:
         fitted = (self.coefs_[0].shape[0], *(w.shape[1] for w in self.coefs_))
@@ -348,24 +316,23 @@ class BaseMLP(BaseEstimator, ABC):
                 "must stay as it was: set warm_start=False, or fit a clone."
             )
 
-    def _task(
-        self, train: Rows, validation: Rows | None, random_state, *, max_iter: int
-    ) -> TrainingTask:
-        name, n = type(self).__name__, len(train)
+    def _task(self, train: Rows, validation: Rows | None, random_state, **state) -> TrainingTask:
+        """The task by the parameters, and by what it goes on from."""
+        name, hidden, loss = type(self).__name__, self._hidden_layer_sizes(), self._targets().loss
         device = resolve_device(self.device, name)
         dtype = resolve_dtype(self.dtype, train.X.dtype, device, name)
-        hidden = self._hidden_layer_sizes()
+        train = self._with_class_weights(train)
         return TrainingTask(
-            train=as_dtype(train, dtype),
-            validation=None if validation is None else as_dtype(validation, dtype, "_val"),
+            train=self._in_dtype(train, dtype),
+            validation=None if validation is None else self._in_dtype(validation, dtype, "_val"),
             layer_sizes=self._layer_sizes(train.X.shape[1]),
             activations=per_layer(self.activation, len(hidden)),
             negative_slope=float(self.negative_slope),
             normalization=self.normalization,
-            loss=self._loss_name(),
-            score=self._score_name(),
+            loss=loss,
+            score=LOSSES[loss].score,
             initialization=self.initialization,
-            seed=int(random_state.randint(np.iinfo(np.int32).max)),
+            seed=int(random_state.randint(2**31 - 1)),
             device=device,
             dtype=dtype,
             optimizer=OptimizerSettings(
@@ -385,15 +352,32 @@ class BaseMLP(BaseEstimator, ABC):
             learning_rate_init=float(self.learning_rate_init),
             learning_rate=self.learning_rate,
             power_t=float(self.power_t),
-            batch_size=self._batch_size(n),
+            batch_size=self._batch_size(len(train)),
             shuffle=bool(self.shuffle),
-            max_iter=max_iter,
             max_fun=self.max_fun,
             tol=float(self.tol),
             n_iter_no_change=self.n_iter_no_change,
             early_stopping=bool(self.early_stopping),
             verbose=int(self.verbose),
-            callback_view=self._callback_view() if self.callbacks else None,
+            callback_view=self._callback_view(state.get("resume")) if self.callbacks else None,
+            **state,
+        )
+
+    def _in_dtype(self, rows: Rows, dtype: str, suffix: str = "") -> Rows:
+        """Rows in the dtype of the arithmetic, with targets as the loss takes them."""
+        X = finite_in(rows.X, dtype, f"X{suffix}")
+        targets = self._targets().expanded(rows.targets, dtype, suffix)
+        return Rows(X, targets, rows.weights, rows.labels)
+
+    def _callback_view(self, resume: Checkpoint | None) -> CallbackView:
+        targets = self._targets()
+        return CallbackView(
+            self.callbacks,
+            targets.predictions,
+            targets.probabilities,
+            get_tags(self).estimator_type,
+            targets.classes,
+            before=None if resume is None else self._observed(),
         )
 
     def _weight_decay(self) -> float:
@@ -419,19 +403,10 @@ class BaseMLP(BaseEstimator, ABC):
     def _arrays(self) -> NetworkArrays:
         return NetworkArrays(self.coefs_, self.intercepts_, self.parameters_)
 
-    def _history(self) -> dict[str, Any]:
-        best = self.best_loss_
-        return {
-            "t": self.t_,
-            "loss_curve": list(self.loss_curve_),
-            "best_loss": np.inf if best is None else best,
-            "no_improvement_count": self._no_improvement_count,
-        }
-
     def _store(self, result: TrainingResult, task: TrainingTask) -> None:
         self.coefs_, self.intercepts_, self.parameters_ = result.arrays
         self.n_layers_ = len(task.layer_sizes)
-        self.out_activation_ = out_activation(task.loss)
+        self.out_activation_ = LOSSES[task.loss].out_activation
         self.loss_, self.loss_curve_ = result.loss, result.loss_curve
         self.validation_loss_curve_ = result.validation_loss_curve
         self.validation_scores_ = result.validation_scores
@@ -509,7 +484,8 @@ class BaseMLP(BaseEstimator, ABC):
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Class labels, an indicator matrix, or values.
         """
-        return self._decode(self._logits(X), self._trained.loss)
+        logits = self._logits(X)
+        return self._targets(self._trained.loss).predictions(logits)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "coefs_")

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from dataclasses import replace
 from typing import Any, Literal, Self
 
 import numpy as np
-import scipy.sparse
 from sklearn.base import ClassifierMixin
-from sklearn.utils import column_or_1d
-from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
-from ..task import CallbackView
+from ..network.losses import losses_of
+from ..task import Rows
 from .base import BaseMLP, with_mini_batches
 from .class_weight import weighted_by_class
 from .constraints import CLASSIFIER_CONSTRAINTS, CONSTRAINTS
@@ -25,7 +23,15 @@ from .names import (
     RandomState,
     ScheduleName,
 )
-from .prediction import mean_of
+from .rows import take, with_weight
+from .targets import (
+    Classes,
+    Labels,
+    TwoClasses,
+    check_classes_of_partial_fit,
+    checked_labels,
+    learned_classes,
+)
 
 
 class MLPClassifier(ClassifierMixin, BaseMLP):
@@ -279,6 +285,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         ValueError
             If the first call lacks ``classes``, or a label is not among them.
         """
+        self._check_parameters(partial=True)
+        known = self.classes_ if hasattr(self, "coefs_") else None
+        check_classes_of_partial_fit(classes, y, known)
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight='balanced' needs all rows at once: for partial_fit compute the "
+                "weights with sklearn.utils.compute_class_weight and give them as a dict."
+            )
         return self._partial_fit(X, y, sample_weight, classes)
 
     def decision_function(self, X) -> np.ndarray:
@@ -294,7 +308,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             For two classes, the log-odds of ``classes_[1]``.
         """
         logits = self._logits(X)
-        return logits[:, 0] if self._is_binary() else logits
+        return self._targets(self._trained.loss).decision(logits)
 
     def predict_proba(self, X) -> np.ndarray:
         """Probabilities of the classes.
@@ -308,7 +322,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         ndarray of shape (n_samples, n_classes)
             Columns as in ``classes_``; for multilabel problems the probability of each label.
         """
-        return self._probabilities(self._logits(X), self._trained.loss)
+        logits = self._logits(X)
+        return self._targets(self._trained.loss).probabilities(logits)
 
     def predict_log_proba(self, X) -> np.ndarray:
         """Logarithms of the probabilities of the classes, computed from the logits.
@@ -324,148 +339,29 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """
         logits = self._logits(X)
         with np.errstate(under="ignore"):
-            if self._is_binary():
-                return -np.logaddexp(0, np.hstack([logits, -logits]))
-            if self._multilabel:
-                return -np.logaddexp(0, -logits)
-            return logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
+            return self._targets(self._trained.loss).log_probabilities(logits)
 
     # What the base class asks for
 
-    def _check_y(self, y) -> np.ndarray:
-        y = y.toarray() if scipy.sparse.issparse(y) else y
-        check_classification_targets(y)
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
-        if y.ndim == 2 and type_of_target(y) != "multilabel-indicator":
-            raise ValueError(
-                "y with several columns must be a multilabel indicator of 0 and 1; got "
-                f"{type_of_target(y)!r}. Fit one classifier per column with MultiOutputClassifier."
-            )
-        if y.ndim == 2 and not np.isin(y, (0, 1)).all():
-            raise ValueError(
-                "y with several columns must be a multilabel indicator of 0 and 1; got the values "
-                f"{np.unique(y)!r}. Use sklearn.preprocessing.MultiLabelBinarizer, or compare y "
-                "with its positive value."
-            )
-        return y
+    _checked_y = staticmethod(checked_labels)
 
-    def _start_targets(self, y: np.ndarray, classes: Any) -> None:
+    def _learn(self, y: np.ndarray, classes: Any) -> None:
         self._multilabel = y.ndim == 2
-        if self._multilabel:
-            self.classes_ = np.arange(y.shape[1])
-        else:
-            self.classes_ = np.unique(y if classes is None else checked_classes(classes))
-        n_classes = len(self.classes_)
-        self.n_outputs_ = 1 if n_classes == 2 and not self._multilabel else n_classes
+        self.classes_ = learned_classes(y, classes)
+        self.n_outputs_ = self._targets().n_outputs
 
-    def _check_partial_fit_classes(self, y, classes, *, first: bool) -> None:
-        if first and classes is None and type_of_target(y) != "multilabel-indicator":
-            raise ValueError("classes must be passed on the first call to partial_fit.")
-        if classes is not None:
-            classes = checked_classes(classes)
-        known = classes is None or first or np.array_equal(self.classes_, np.unique(classes))
-        if not known:
-            raise ValueError(
-                f"`classes={classes!r}` is not the same as on last call to partial_fit, was: "
-                f"{self.classes_!r}"
-            )
-        if self.class_weight == "balanced":
-            raise ValueError(
-                "class_weight='balanced' needs all rows at once: for partial_fit compute the "
-                "weights with sklearn.utils.compute_class_weight and give them as a dict."
-            )
+    def _targets(self, loss: str | None = None) -> Classes:
+        kind = Labels if self._multilabel else TwoClasses if len(self.classes_) == 2 else Classes
+        loss = loss or losses_of(kind.problem)["log_loss"]
+        return kind(loss, self.classes_, self.label_smoothing)
 
-    def _check_continued(self, y: np.ndarray) -> None:
-        present = self.classes_ if self._multilabel else np.unique(y)
-        if not np.array_equal(present, self.classes_):
-            raise ValueError(
-                "warm_start can only be used where `y` has the same classes as in the previous "
-                f"call to fit. Previously got {self.classes_}, `y` has {present}. Set "
-                "warm_start=False, or use partial_fit with all 'classes'."
-            )
-
-    def _targets(self, y: np.ndarray, name: str = "y") -> np.ndarray:
-        if self._multilabel != (y.ndim == 2) or (y.ndim == 2 and y.shape[1] != len(self.classes_)):
-            raise ValueError(
-                f"{name} has shape {y.shape}, but the classifier was fitted for "
-                + (f"{len(self.classes_)} labels." if self._multilabel else "one label per row.")
-            )
-        if self._multilabel:
-            return (y != 0).astype(np.float64)
-        codes = self._codes(y, name)
-        if self._is_binary():
-            return codes[:, None].astype(np.float64)
-        return np.eye(len(self.classes_))[codes]
-
-    def _codes(self, y: np.ndarray, name: str) -> np.ndarray:
-        codes = np.searchsorted(self.classes_, y).clip(max=len(self.classes_) - 1)
-        unknown = self.classes_[codes] != y
-        if unknown.any():
-            raise ValueError(
-                f"{name} has classes that were not seen before: {np.unique(y[unknown])!r}; "
-                f"the known classes are {self.classes_!r}."
-            )
-        return codes
-
-    def _training_targets(self, targets: np.ndarray) -> np.ndarray:
-        smoothing = self.label_smoothing
-        if not smoothing or len(self.classes_) == 1:
-            return targets
-        n_classes = targets.shape[1] if self._loss_name() == "log_loss" else 2
-        return (1.0 - smoothing) * targets + smoothing / n_classes
-
-    def _training_weights(self, y: np.ndarray, sample_weight: np.ndarray | None):
+    def _with_class_weights(self, rows: Rows) -> Rows:
         if self.class_weight is None:
-            return sample_weight
-        return weighted_by_class(self.class_weight, y, self.classes_, sample_weight)
-
-    def _stratification(self, y: np.ndarray) -> np.ndarray | None:
-        return None if self._multilabel else y
-
-    def _is_binary(self) -> bool:
-        return len(self.classes_) == 2 and not self._multilabel
-
-    def _loss_name(self) -> str:
-        return "binary_log_loss" if self._multilabel or self._is_binary() else "log_loss"
-
-    def _score_name(self) -> str:
-        return "subset_accuracy" if self._loss_name() == "binary_log_loss" else "accuracy"
-
-    def _decode(self, logits: np.ndarray, loss: str) -> np.ndarray:
-        if self._multilabel:
-            return (logits > 0).astype(int)
-        if self._is_binary():
-            return self.classes_[(logits[:, 0] > 0).astype(int)]
-        return self.classes_[logits.argmax(axis=1)]
-
-    def _probabilities(self, logits: np.ndarray, loss: str) -> np.ndarray:
-        mean = mean_of(logits, loss)
-        return np.hstack([1 - mean, mean]) if self._is_binary() else mean
-
-    def _callback_view(self) -> CallbackView:
-        decode, probabilities = (
-            partial(method, loss=self._loss_name())
-            for method in (self._decode, self._probabilities)
-        )
-        return CallbackView(self.callbacks, decode, probabilities, "classifier", self.classes_)
+            return rows
+        weights = weighted_by_class(self.class_weight, rows.labels, self.classes_, rows.weights)
+        return take(replace(rows, weights=weights), with_weight(weights))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
-
-
-def checked_classes(classes: Any) -> np.ndarray:
-    """The ``classes`` of `partial_fit` as an array of labels.
-
-    Raises
-    ------
-    ValueError
-        If it is empty, or not a list of labels.
-    """
-    array = np.asarray(sorted(classes) if isinstance(classes, set) else classes)
-    missing = [c for c in array.ravel() if c is None or c != c]
-    if array.ndim != 1 or array.size == 0 or missing:
-        raise ValueError(f"classes must be a list with every label once. Got {classes!r} instead.")
-    return array

@@ -7,6 +7,7 @@ that come from a table are looked up when a fit validates them, because the tabl
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from importlib import import_module
 from numbers import Integral, Real
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
+from ..network.losses import losses_of
 from ..task import FULL_BATCH_OPTIMIZERS
 
 
@@ -32,7 +34,7 @@ class TableNames(StrOptions):
         self.type, self.deprecated, self.hidden = str, set[str](), False
         self.module, self.table, self.more = module, table, tuple(more)
 
-    @property
+    @cached_property
     def options(self) -> list[str]:
         table = getattr(import_module(self.module, __package__), self.table)
         return sorted([*table, *self.more])
@@ -161,7 +163,7 @@ CLASSIFIER_CONSTRAINTS: dict[str, list] = {
 }
 
 REGRESSOR_CONSTRAINTS: dict[str, list] = {
-    "loss": [StrOptions({"squared_error", "poisson"})],
+    "loss": [StrOptions(set(losses_of("numbers")))],
 }
 
 

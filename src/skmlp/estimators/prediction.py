@@ -9,6 +9,7 @@ import numpy as np
 from ..machine.device import usual_torch
 from ..machine.processor import one_thread
 from ..network.architecture import Architecture, NetworkArrays
+from ..network.losses import LOSSES
 from ..task import Matrix
 
 # Below this many floating-point operations one core predicts: it takes less than a millisecond,
@@ -46,14 +47,5 @@ def mean_of(logits: np.ndarray, loss: str) -> np.ndarray:
     """A network's outputs: probabilities, or expected values."""
     import torch
 
-    from ..network.losses import LOSSES
-
     with torch.inference_mode():
         return LOSSES[loss].mean(torch.from_numpy(logits)).numpy()
-
-
-def out_activation(loss: str) -> str:
-    """Name of the output activation that belongs to a loss."""
-    from ..network.losses import LOSSES
-
-    return LOSSES[loss].out_activation

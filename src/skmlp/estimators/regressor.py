@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any, Literal, Self
 
 import numpy as np
-import scipy.sparse
 from sklearn.base import RegressorMixin
-from sklearn.utils import column_or_1d
 
-from ..task import CallbackView
+from ..network.losses import losses_of
 from .base import BaseMLP, with_mini_batches
 from .constraints import CONSTRAINTS, REGRESSOR_CONSTRAINTS
 from .names import (
@@ -23,8 +20,7 @@ from .names import (
     RegressionLossName,
     ScheduleName,
 )
-from .prediction import mean_of
-from .rows import finite_numbers
+from .targets import Numbers, checked_numbers
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):
@@ -254,45 +250,18 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         -------
         self : object
         """
+        self._check_parameters(partial=True)
         return self._partial_fit(X, y, sample_weight)
 
     # What the base class asks for
 
-    def _check_y(self, y) -> np.ndarray:
-        y = y.toarray() if scipy.sparse.issparse(y) else y
-        y = finite_numbers(y)
-        return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+    _checked_y = staticmethod(checked_numbers)
 
-    def _start_targets(self, y: np.ndarray, classes: Any) -> None:
+    def _learn(self, y: np.ndarray, classes: Any) -> None:
         self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
 
-    def _targets(self, y: np.ndarray, name: str = "y") -> np.ndarray:
-        targets = y.reshape(len(y), -1)
-        if targets.shape[1] != self.n_outputs_:
-            raise ValueError(
-                f"{name} has {targets.shape[1]} outputs, but the regressor was fitted for "
-                f"{self.n_outputs_}."
-            )
-        if self.loss == "poisson" and (targets < 0).any():
-            raise ValueError(
-                f"loss='poisson' needs targets of at least zero; {name} goes down to "
-                f"{targets.min():g}. Use loss='squared_error'."
-            )
-        return targets
-
-    def _loss_name(self) -> str:
-        return self.loss
-
-    def _score_name(self) -> str:
-        return "r2"
-
-    def _decode(self, logits: np.ndarray, loss: str) -> np.ndarray:
-        mean = mean_of(logits, loss)
-        return mean[:, 0] if self.n_outputs_ == 1 else mean
-
-    def _callback_view(self) -> CallbackView:
-        decode = partial(self._decode, loss=self.loss)
-        return CallbackView(self.callbacks, decode, None, "regressor")
+    def _targets(self, loss: str | None = None) -> Numbers:
+        return Numbers(loss or losses_of("numbers")[self.loss], self.n_outputs_)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

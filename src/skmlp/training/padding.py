@@ -16,7 +16,7 @@ import numpy as np
 
 from ..network.architecture import Architecture, NetworkArrays
 from ..network.layers import layers_of, slots_of
-from ..task import FULL_BATCH_OPTIMIZERS, TrainingResult, TrainingTask
+from ..task import FULL_BATCH_OPTIMIZERS, Common, TrainingResult, TrainingTask
 from .flops import flops_per_step
 from .stack import Outcome, random_streams, starting_weights
 
@@ -70,12 +70,12 @@ def may_pad(task: TrainingTask) -> bool:
 
 def _stacks_of_one_depth(tasks: Sequence[TrainingTask]) -> list[list[list[int]]]:
     """Groups of stacks that differ in hidden sizes alone; a stack is places in ``tasks``."""
-    found: dict[tuple, dict[tuple, list[int]]] = defaultdict(lambda: defaultdict(list))
+    found: dict[Common, dict[tuple, list[int]]] = defaultdict(lambda: defaultdict(list))
     for i, task in enumerate(tasks):
         if may_pad(task):
-            architecture, *others = task.stack_key
-            sizes, *layers = architecture
-            found[sizes[0], sizes[-1], len(sizes), *layers, *others][sizes].append(i)
+            first, *hidden, last = task.layer_sizes
+            depth = replace(task.common, layer_sizes=(first, len(hidden), last))
+            found[depth][task.layer_sizes].append(i)
     return [list(stacks.values()) for stacks in found.values() if len(stacks) > 1]
 
 

@@ -65,7 +65,7 @@ class Stack:
     Parameters
     ----------
     tasks : sequence of TrainingTask
-        With equal ``stack_key``.
+        With equal ``stack_key``: what they share is read from ``common``.
 
     Attributes
     ----------
@@ -79,7 +79,8 @@ class Stack:
         self._shared_time = SharedTime(len(tasks))
         self.observer = observer
         self.outcomes: list[Outcome | None] = [None] * len(tasks)
-        self.dtype, self.device = getattr(torch, tasks[0].dtype), torch.device(tasks[0].device)
+        self.common = common = tasks[0].common
+        self.dtype, self.device = getattr(torch, common.dtype), torch.device(common.device)
         # Networks with equal settings stand together: they share an optimizer's parameter group.
         places = sorted(range(len(tasks)), key=lambda i: optimizer_key(tasks[i]))
         tasks = [tasks[place] for place in places]
@@ -97,8 +98,8 @@ class Stack:
         )
         self.masks = DropoutMasks(
             [t.dropout for t in tasks],
-            tasks[0].layer_sizes[1:-1],
-            tasks[0].batch_size,
+            common.layer_sizes[1:-1],
+            common.batch_size,
             [m.dropout_rng for m in self.members],
             self.dtype,
             self.device,
@@ -125,7 +126,7 @@ class Stack:
         self.clipping = Clipping(tasks, self.module)
         self._decays = np.array([t.weight_decay for t in tasks])
         self._decaying = bool(self._decays.any())
-        self._chunk_steps = chunk_steps(self.store, tasks[0].batch_size)
+        self._chunk_steps = chunk_steps(self.store, self.common.batch_size)
 
     # Steps
 
@@ -272,7 +273,8 @@ def build_module(
     tasks: Sequence[TrainingTask], dtype: torch.dtype, device: torch.device
 ) -> StackedMLP:
     """The stacked network of tasks with equal ``stack_key``."""
-    return StackedMLP(len(tasks), tasks[0].architecture, tasks[0].loss, dtype=dtype, device=device)
+    common = tasks[0].common
+    return StackedMLP(len(tasks), common.architecture, common.loss, dtype=dtype, device=device)
 
 
 def random_streams(task: TrainingTask) -> tuple[np.random.Generator, ...]:

@@ -173,7 +173,8 @@ class ValidationTogether:
     """
 
     def __init__(self, tasks: Sequence[TrainingTask], dtype: torch.dtype, device: torch.device):
-        self.loss, self.score = LOSSES[tasks[0].loss], SCORES[tasks[0].score].of
+        common = tasks[0].common
+        self.loss, self.score = LOSSES[common.loss], SCORES[common.score].of
         self._rows = [task.validation for task in tasks]
         self._store = RowStore([rows for rows in self._rows if rows is not None], dtype, device)
         self._put_side_by_side()
@@ -225,7 +226,7 @@ def validation_of(
     rows = [task.validation for task in tasks if task.validation is not None]
     if len(rows) < 2 or any(scipy.sparse.issparse(r.X) for r in rows):
         return ValidationOneByOne(tasks, dtype, device)
-    numbers = len(rows) * max(map(len, rows)) * max(tasks[0].layer_sizes)
+    numbers = len(rows) * max(map(len, rows)) * max(tasks[0].common.layer_sizes)
     kind = ValidationTogether if numbers <= _NUMBERS_AT_ONCE else ValidationOneByOne
     return kind(tasks, dtype, device)
 
