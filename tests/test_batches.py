@@ -32,6 +32,21 @@ def test_without_shuffling_rows_stay_in_order():
     assert [list(rows.take(1)) for _ in range(3)] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
 
 
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("n", [1, 2, 101])
+def test_epochs_taken_at_once_are_those_taken_one_by_one(n, shuffle):
+    at_once, one_by_one = order(n=n, shuffle=shuffle), order(n=n, shuffle=shuffle)
+    for n_epochs in (1, 5, 2):
+        expected = []
+        for _ in range(n_epochs):
+            expected.append(one_by_one.rows)
+            one_by_one.start_epoch()
+        np.testing.assert_array_equal(at_once.of_epochs(n_epochs), np.concatenate(expected))
+        np.testing.assert_array_equal(at_once.rows, expected[-1])
+        at_once.start_epoch()
+    assert at_once.rng.bit_generator.state == one_by_one.rng.bit_generator.state
+
+
 def test_chunk_of_equal_networks_needs_no_scale():
     data = random_rows(n=10)
     store = RowStore([data, data], torch.float64, CPU)

@@ -244,4 +244,4 @@ def _stop_all() -> None:
     That is why helpers are daemons; at exit they must not be in the middle of anything.
     """
     for conductor in tuple(_open):
-        conductor._stop()
+        conductor.__exit__(SystemExit)
