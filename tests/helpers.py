@@ -11,15 +11,22 @@ from sklearn.datasets import load_iris
 from skmlp import MLPClassifier, training
 from skmlp.network.architecture import Architecture
 from skmlp.network.layers import layers_of, slots_of
+from skmlp.network.losses import LOSSES, NON_NEGATIVE
 from skmlp.network.mlp import Blocks
 from skmlp.task import OptimizerSettings, Rows, TrainingResult, TrainingTask
 from skmlp.training import Conductor, conductor, train
 
+LOSSES_OF_LOOPS = [name for name, loss in LOSSES.items() if loss.loop is not None]
+
+OF_PROBLEM = {
+    "classes": lambda rng, n: np.eye(3)[rng.integers(0, 3, n)],
+    "labels": lambda rng, n: rng.integers(0, 2, (n, 3)).astype(float),
+    "numbers": lambda rng, n: rng.normal(size=(n, 3)),
+}
+OF_DOMAIN = {NON_NEGATIVE: lambda rng, n: rng.poisson(2.0, (n, 3)).astype(float)}
 TARGETS = {
-    "log_loss": lambda rng, n: np.eye(3)[rng.integers(0, 3, n)],
-    "binary_log_loss": lambda rng, n: rng.integers(0, 2, (n, 3)).astype(float),
-    "squared_error": lambda rng, n: rng.normal(size=(n, 3)),
-    "poisson": lambda rng, n: rng.poisson(2.0, (n, 3)).astype(float),
+    name: OF_DOMAIN[loss.domain] if loss.domain else OF_PROBLEM[loss.problem]
+    for name, loss in LOSSES.items()
 }
 
 

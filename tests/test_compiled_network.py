@@ -11,11 +11,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import scipy.sparse
-from helpers import TARGETS, assert_same, make_task, random_rows
+from helpers import LOSSES_OF_LOOPS, assert_same, make_task, random_rows
 
 from skmlp import MLPClassifier, config
 from skmlp.network.activations import ACTIVATIONS
-from skmlp.network.losses import LOSSES
 from skmlp.task import TrainingResult
 from skmlp.training import train
 from skmlp.training.compiled import is_plain, network
@@ -65,14 +64,14 @@ def test_activations(activation, dropout):
 
 
 @pytest.mark.parametrize("weights", [False, True])
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("loss", LOSSES_OF_LOOPS)
 def test_losses_and_scores(loss, weights):
     both_ways(validated(small(loss, weights=weights), weights))
 
 
 @pytest.mark.parametrize("l1_ratio", [0.0, 0.4, 1.0])
 @pytest.mark.parametrize("weights", [False, True])
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("loss", LOSSES_OF_LOOPS)
 def test_lbfgs(loss, weights, l1_ratio):
     """Few iterations: rounding in a line search grows with each one."""
     task = validated(small(loss, optimizer="lbfgs", weights=weights, alpha=0.2, l1_ratio=l1_ratio))
@@ -184,7 +183,7 @@ def test_a_run_that_no_longer_improves_ends():
     assert found.stopping_reason == "no_improvement"
 
 
-@pytest.mark.parametrize("loss", TARGETS)
+@pytest.mark.parametrize("loss", LOSSES_OF_LOOPS)
 def test_float32_to_its_precision(loss):
     task = validated(small(loss, dtype="float32", dropout=0.2, learning_rate_init=0.01))
     for name in ("train", "validation"):
@@ -288,7 +287,7 @@ def sparse(task, form=scipy.sparse.csr_array, wide=0):
 
 
 @pytest.mark.parametrize("weights", [False, True])
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("loss", LOSSES_OF_LOOPS)
 def test_sparse_rows_train_as_dense_ones_do(loss, weights):
     task = validated(small(loss, weights=weights, dropout=0.2, alpha=0.1), weights)
     rows, dense = sparse(replace(task, early_stopping=True, max_iter=6), wide=20)

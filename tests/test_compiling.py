@@ -152,3 +152,29 @@ def test_numba_keeps_the_users_own_functions_where_it_did():
     with compiling._numba_keeps_in(compiling.cache_folder()):
         assert str(compiling.cache_folder()) == numba.config.CACHE_DIR
     assert before == numba.config.CACHE_DIR
+
+
+FIT = """
+import hashlib
+import numpy as np
+from skmlp import MLPClassifier, MLPRegressor
+X = np.random.default_rng(0).normal(size=(90, 4))
+digest = hashlib.sha256()
+for y, activation in ((X[:, 0] > 0, "tanh"), (X[:, 0].round().astype(int) % 3, "gelu")):
+    model = MLPClassifier((5, 4), activation=activation, max_iter=5, tol=0, random_state=0)
+    digest.update(model.fit(X, y).coefs_[0].tobytes())
+model = MLPRegressor((5,), loss="poisson", alpha=0.1, optimizer="nadam", max_iter=5, random_state=0)
+digest.update(model.fit(X, abs(X[:, 0])).coefs_[0].tobytes())
+print(digest.hexdigest())
+"""
+
+
+def test_the_process_that_compiles_computes_what_later_ones_do(tmp_path):
+    environment = {**os.environ, "SKMLP_CACHE_DIR": str(tmp_path), "PYTHONWARNINGS": "ignore"}
+    command = [sys.executable, "-c", FIT]
+    found = [
+        subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+        for _ in range(2)
+    ]
+    assert len(found[0]) == 65
+    assert found[0] == found[1]

@@ -10,11 +10,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import scipy.sparse
-from helpers import TARGETS, assert_same, every_array
+from helpers import LOSSES_OF_LOOPS, TARGETS, assert_same, every_array
 
 from skmlp import config
 from skmlp.network.activations import ACTIVATIONS
 from skmlp.network.initialization import INITIALIZATIONS
+from skmlp.network.losses import LOSSES
 from skmlp.task import FULL_BATCH_OPTIMIZERS, OptimizerSettings, Rows, TrainingTask
 from skmlp.training import train
 from skmlp.training.compiled.arrays import is_plain
@@ -22,12 +23,7 @@ from skmlp.training.optimizers import OPTIMIZERS
 from skmlp.training.progress import SCHEDULES, DivergenceError
 
 N_DRAWS, AT_ONCE = 300, 20
-SCORES = {
-    "log_loss": "accuracy",
-    "binary_log_loss": "subset_accuracy",
-    "squared_error": "r2",
-    "poisson": "r2",
-}
+SCORES = {name: LOSSES[name].score for name in LOSSES_OF_LOOPS}
 
 
 def drawn_rows(rng, loss, n, d, dtype, *, weighted, sparse):

@@ -17,7 +17,7 @@ Index = np.ndarray | None  # numbers of rows; None: all of them
 
 
 class _Unseeded(ISeedSequence):
-    """For a generator that is seeded at once: NumPy's own entropy takes a fit 0.15 ms."""
+    """For a generator that is seeded at once: NumPy's own entropy takes a fit 0.1 ms."""
 
     def generate_state(self, n_words, dtype=np.uint32):
         return np.zeros(n_words, dtype)

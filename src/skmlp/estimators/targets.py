@@ -238,7 +238,7 @@ def checked_labels(y) -> np.ndarray:
 
 
 def _are_plainly_labels(y: np.ndarray) -> bool:
-    """Whether scikit-learn's check, which takes a fit 0.25 ms, would find nothing to say.
+    """Whether scikit-learn's check, which takes a fit 0.2 ms, would find nothing to say.
 
     Of one label per row it says when most are different.
     """
