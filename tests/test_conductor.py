@@ -160,6 +160,18 @@ def test_a_users_function_runs_only_while_an_outcome_is_waited_for():
 
 
 @pytest.mark.usefixtures("two_threads")
+def test_full_batch_networks_train_when_they_are_asked_for(monkeypatch):
+    begun = []
+    during_training(monkeypatch, lambda task: begun.append(task.seed))
+    with Conductor(3) as training:
+        tickets = [training.add(make_task(seed=k, optimizer="lbfgs")) for k in range(2)]
+        training.add(make_task(seed=2)).result(timeout=30)
+        assert begun == [2]
+        training.outcome(tickets[1])
+        assert sorted(begun) == [0, 1, 2]
+
+
+@pytest.mark.usefixtures("two_threads")
 def test_what_a_network_raises_is_its_own():
     tasks = [make_task(seed=k) for k in range(4)]
     tasks[1] = make_task(optimizer="sgd", activations=("relu",) * 2, learning_rate_init=1e300)
