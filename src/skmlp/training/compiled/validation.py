@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
 
-from ...task import Rows, TrainingTask
+from ...task import TrainingTask
 from ..row_weights import validation_weights
 from .arrays import fixed, rows_of, workspace
+from .codes import N_COLUMNS
 from .steps import validate
 from .tables import addresses_of, layer_table
 
@@ -25,22 +27,42 @@ def held_out(task: TrainingTask) -> tuple[Any, ...]:
     Rows, targets, weights that sum to 1 (for each output), weights, the order of rows, how many
     are predicted at once; the table of layers, and memory for units, logits and their gradient.
     """
-    dtype, sizes = task.dtype, task.layer_sizes
-    rows = task.validation or Rows(np.empty((0, sizes[0])), np.empty((0, sizes[-1])))
-    n, is_sparse = len(rows), issparse(rows.X)
-    at_once = max(1, min(n, _NUMBERS_AT_ONCE // max(sizes[is_sparse:])))
+    if task.validation is None:
+        return _none_held_out(task.dtype)
+    dtype, sizes, rows = task.dtype, task.layer_sizes, task.validation
+    is_sparse = issparse(rows.X)
+    at_once = max(1, min(len(rows), _NUMBERS_AT_ONCE // max(sizes[is_sparse:])))
     table = layer_table(sizes, task.activations, at_once, dtype, sparse=is_sparse)
     weights = validation_weights(rows).astype(np.float64)
+    shares = np.repeat(weights / weights.sum(), sizes[-1])
+    return _as_loops_take(rows.X, rows.targets, shares, weights, at_once, table, dtype)
+
+
+@cache
+def _none_held_out(dtype: str) -> tuple[Any, ...]:
+    nothing, no_layers = np.empty((0, 1), dtype), np.zeros((1, N_COLUMNS), np.int64)
+    return _as_loops_take(nothing, nothing, np.empty(0), np.empty(0), 0, no_layers, dtype)
+
+
+def _as_loops_take(
+    X: Any,
+    targets: np.ndarray,
+    shares: np.ndarray,
+    weights: np.ndarray,
+    at_once: int,
+    table: np.ndarray,
+    dtype: str,
+) -> tuple[Any, ...]:
     return (
-        rows_of(rows.X, dtype),
-        fixed(rows.targets, dtype),
-        fixed(np.repeat(weights / weights.sum() if n else weights, sizes[-1]), "float64"),
+        rows_of(X, dtype),
+        fixed(targets, dtype),
+        fixed(shares, "float64"),
         fixed(weights, "float64"),
-        fixed(np.arange(n), "int64"),
+        fixed(np.arange(X.shape[0]), "int64"),
         at_once,
         table,
         *workspace(table, at_once, dtype)[:2],
-        *(np.empty(n * sizes[-1], dtype) for _ in range(2)),
+        *(np.empty(targets.size, dtype) for _ in range(2)),
     )
 
 
