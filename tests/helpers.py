@@ -11,7 +11,7 @@ from sklearn.datasets import load_iris
 from skmlp import MLPClassifier, training
 from skmlp.network.architecture import Architecture
 from skmlp.network.layers import layers_of, slots_of
-from skmlp.network.losses import LOSSES, NON_NEGATIVE
+from skmlp.network.losses import LOSSES, NON_NEGATIVE, POSITIVE
 from skmlp.network.mlp import Blocks
 from skmlp.task import OptimizerSettings, Rows, TrainingResult, TrainingTask
 from skmlp.training import Conductor, conductor, train
@@ -23,11 +23,27 @@ OF_PROBLEM = {
     "labels": lambda rng, n: rng.integers(0, 2, (n, 3)).astype(float),
     "numbers": lambda rng, n: rng.normal(size=(n, 3)),
 }
-OF_DOMAIN = {NON_NEGATIVE: lambda rng, n: rng.poisson(2.0, (n, 3)).astype(float)}
+OF_DOMAIN = {
+    NON_NEGATIVE: lambda rng, n: rng.poisson(2.0, (n, 3)).astype(float),
+    POSITIVE: lambda rng, n: rng.gamma(2.0, size=(n, 3)),
+}
 TARGETS = {
     name: OF_DOMAIN[loss.domain] if loss.domain else OF_PROBLEM[loss.problem]
     for name, loss in LOSSES.items()
 }
+
+
+# Of each option that a loss may have.
+RANGES = {"huber_delta": (0.3, 2.0), "quantile": (0.1, 0.9), "tweedie_power": (1.1, 1.9)}
+
+
+def drawn_options(loss: str, seed: int) -> tuple[float, ...]:
+    rng = np.random.default_rng(seed)
+    return tuple(float(rng.uniform(*RANGES[name])) for name in LOSSES[loss].options)
+
+
+OPTIONS = {name: drawn_options(name, 0) for name in LOSSES}
+GIVEN = {name: loss.given(OPTIONS[name]) for name, loss in LOSSES.items()}
 
 
 def random_rows(loss: str = "log_loss", n: int = 40, d: int = 5, seed: int = 0) -> Rows:
@@ -62,6 +78,7 @@ def make_task(
         n_iter_no_change=others.pop("n_iter_no_change", float("inf")),
         batch_size=others.pop("batch_size", 16),
         score=others.pop("score", "accuracy"),
+        loss_options=others.pop("loss_options", OPTIONS[loss]),
         **others,
     )
 

@@ -15,6 +15,7 @@ from helpers import LOSSES_OF_LOOPS, assert_same, make_task, random_rows
 
 from skmlp import MLPClassifier, config
 from skmlp.network.activations import ACTIVATIONS
+from skmlp.network.losses import LOSSES
 from skmlp.task import TrainingResult
 from skmlp.training import train
 from skmlp.training.compiled import is_plain, network
@@ -44,9 +45,13 @@ def small(loss="log_loss", *, n=30, weights=False, **others):
     rows = random_rows(loss, n=n)
     if weights:
         rows = replace(rows, weights=np.random.default_rng(1).uniform(0.2, 3.0, n))
-    score = "r2" if loss in ("squared_error", "poisson") else "accuracy"
-    score = "subset_accuracy" if loss == "binary_log_loss" else score
-    others = {"score": score, "batch_size": 8, "hidden": (4, 3), "max_iter": 3, **others}
+    others = {
+        "score": LOSSES[loss].score,
+        "batch_size": 8,
+        "hidden": (4, 3),
+        "max_iter": 3,
+        **others,
+    }
     return make_task(rows=rows, loss=loss, **others)
 
 

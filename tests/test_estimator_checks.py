@@ -22,7 +22,7 @@ def globals_untouched():
     """scikit-learn's checks use the global generators themselves."""
 
 
-@parametrize_with_checks([MLPClassifier(), MLPRegressor()])
+@parametrize_with_checks([MLPClassifier(), MLPRegressor(), MLPRegressor(loss="quantile")])
 @pytest.mark.filterwarnings("ignore")
 def test_check_estimator(estimator, check):
     check(estimator)

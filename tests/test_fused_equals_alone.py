@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from helpers import RANGES
 from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine, make_classification
@@ -15,6 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import skmlp
+from skmlp.network.losses import LOSSES, losses_of
 
 # What splits stacks: few of each, so that the stacks are large.
 SHAPES = [(8,), (5,), (6, 5)]
@@ -82,6 +84,12 @@ def random_configuration(rng: np.random.Generator) -> Configuration:
     if rng.random() < 0.3:
         fit_parameters |= {"X_val": X[::4] + 0.1, "y_val": y[::4]}
     if not is_classifier:
+        loss = one_of(*losses_of("numbers"))
+        options = {name: rng.uniform(*RANGES[name]) for name in RANGES}
+        parameters |= {"loss": loss, **options}
+        if LOSSES[loss].domain is not None:
+            y = np.exp(0.3 * y)
+            fit_parameters |= {"y_val": y[::4]} if "y_val" in fit_parameters else {}
         return Configuration(skmlp.MLPRegressor(**parameters), X, y, fit_parameters)
     parameters |= {
         "label_smoothing": one_of(0.0, 0.1),
@@ -146,6 +154,30 @@ def test_200_random_configurations_give_the_coefficients_they_give_alone():
         assert fused.stopping_reason_ == alone.stopping_reason_
 
 
+@pytest.mark.parametrize("executor", ["torch", "compiled"])
+def test_a_search_over_losses_and_their_options_finds_the_same(executor):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(90, 3))
+    y = np.exp(0.5 * X[:, 0]) * rng.gamma(3.0, size=90)
+    model = skmlp.MLPRegressor((4,), max_iter=20, learning_rate_init=0.02, random_state=0)
+    grid = [
+        {"loss": list(losses_of("numbers"))},
+        {"loss": ["quantile"], "quantile": [0.1, 0.9]},
+        {"loss": ["huber"], "huber_delta": [0.1, 10.0]},
+        {"loss": ["tweedie"], "tweedie_power": [1.1, 1.9]},
+    ]
+    search = GridSearchCV(model, grid, cv=3)
+    with warnings.catch_warnings(), skmlp.config(executor=executor):
+        warnings.simplefilter("ignore")
+        alone = clone(search).fit(X, y)
+        with skmlp.fused():
+            fused = clone(search).fit(X, y)
+    assert fused.best_params_ == alone.best_params_
+    scores = [found.cv_results_["mean_test_score"] for found in (fused, alone)]
+    np.testing.assert_allclose(*scores, rtol=1e-9)
+    assert len(set(np.round(scores[0], 9))) >= len(scores[0]) - 1  # the median has two names
+
+
 @pytest.mark.parametrize("load", [load_breast_cancer, load_wine, load_digits])
 def test_full_searches_find_the_same(load):
     X, y = load(return_X_y=True)
@@ -176,7 +208,6 @@ def test_the_random_configurations_cover_every_parameter():
     rng = np.random.default_rng(0)
     models = [random_configuration(rng).model for _ in range(N_CONFIGURATIONS)]
     fixed = {
-        "loss",
         "max_fun",
         "callbacks",
         "device",

@@ -3,12 +3,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from helpers import TARGETS
-from sklearn.metrics import log_loss, mean_poisson_deviance
+from helpers import GIVEN, OPTIONS, RANGES, TARGETS
+from sklearn.metrics import (
+    log_loss,
+    mean_absolute_error,
+    mean_gamma_deviance,
+    mean_pinball_loss,
+    mean_poisson_deviance,
+    mean_tweedie_deviance,
+)
 from sklearn.utils._param_validation import StrOptions
 
 from skmlp import MLPRegressor
-from skmlp.network.losses import _FEW_CLASSES, LOSSES, Domain, Loss, losses_of
+from skmlp.network.losses import _FEW_CLASSES, LOSSES, POSITIVE, Domain, Loss, losses_of
 from skmlp.training.validation import SCORES
 
 
@@ -22,9 +29,43 @@ def logits_and_targets(loss, n=50, scale=3.0):
 def test_gradient_is_that_of_per_row(loss):
     z, t = logits_and_targets(loss)
     z.requires_grad_()
-    LOSSES[loss].per_row(z, t).sum().backward()
-    gradient = LOSSES[loss].gradient(z.detach(), t)
+    GIVEN[loss].per_row(z, t).sum().backward()
+    gradient = GIVEN[loss].gradient(z.detach(), t)
     torch.testing.assert_close(gradient, z.grad, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_gradient_passes_central_differences(loss):
+    (z, t), h, entry = logits_and_targets(loss, scale=1.0), 1e-5, torch.eye(3).double()
+    ends = [torch.stack([GIVEN[loss].per_row(z + s * h * e, t) for e in entry]) for s in (1, -1)]
+    expected = (ends[0] - ends[1]).movedim(0, -1) / (2 * h)
+    torch.testing.assert_close(GIVEN[loss].gradient(z, t), expected, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("loss", [name for name in LOSSES if LOSSES[name].options])
+def test_networks_have_options_of_their_own(loss):
+    z, t = logits_and_targets(loss)
+    z, t = z.view(2, 25, 3), t.view(2, 25, 3)
+    ends = torch.tensor([RANGES[name] for name in LOSSES[loss].options], dtype=z.dtype)
+    together = LOSSES[loss].given([values.view(2, 1, 1) for values in ends])
+    for k in range(2):
+        alone = LOSSES[loss].given(ends[:, k].tolist())
+        for name in ("per_row", "delta"):
+            found, expected = (getattr(of, name)(z, t)[k] for of in (together, alone))
+            torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-14)
+    assert not torch.allclose(together.per_row(z[:1], t[:1])[0], together.per_row(z[:1], t[:1])[1])
+
+
+@pytest.mark.parametrize("loss", ["absolute_error", "quantile", "huber", "log_cosh"])
+def test_what_meets_its_target_stays(loss):
+    z = torch.zeros(1, 2, 3, dtype=torch.float64)
+    d = np.full(6, np.nan)
+    total = LOSSES[loss].loop(
+        2, 3, z.view(-1).numpy(), np.zeros(6), np.ones(6), np.array(OPTIONS[loss]), d
+    )
+    assert total == GIVEN[loss].per_row(z, z).abs().max() == 0.0
+    assert not GIVEN[loss].delta(z, z).any()
+    assert not d.any()
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -32,12 +73,18 @@ def test_loops_are_the_weighted_sum_and_its_gradient(loss):
     (z, t), scale = logits_and_targets(loss), np.random.default_rng(1).uniform(size=50)
     gradient = np.empty(150)
     total = LOSSES[loss].loop(
-        50, 3, z.numpy().ravel(), t.numpy().ravel(), scale.repeat(3), gradient
+        50,
+        3,
+        z.numpy().ravel(),
+        t.numpy().ravel(),
+        scale.repeat(3),
+        np.array(OPTIONS[loss]),
+        gradient,
     )
     weights = torch.from_numpy(scale)
-    expected = (LOSSES[loss].per_row(z, t)[0] * weights).sum().item()
+    expected = (GIVEN[loss].per_row(z, t)[0] * weights).sum().item()
     assert total == pytest.approx(expected, rel=1e-12)
-    delta = LOSSES[loss].delta(z, t)[0] * weights.unsqueeze(1)
+    delta = GIVEN[loss].delta(z, t)[0] * weights.unsqueeze(1)
     np.testing.assert_allclose(gradient.reshape(50, 3), delta.numpy(), rtol=1e-11, atol=1e-14)
 
 
@@ -67,11 +114,58 @@ def test_binary_log_loss_is_torchs_summed_over_outputs():
     torch.testing.assert_close(LOSSES["binary_log_loss"].per_row(z, t), expected)
 
 
-def test_poisson_is_half_the_deviance():
-    z, t = logits_and_targets("poisson", scale=1.0)
-    per_row = LOSSES["poisson"].per_row(z[..., :1], t[..., :1]).mean().item()
-    deviance = mean_poisson_deviance(t[0, :, 0].numpy(), z[0, :, 0].exp().numpy())
-    assert per_row == pytest.approx(deviance / 2)
+def mean_of_one_output(loss, options, **others):
+    """What rows lose on average, and the arguments that scikit-learn's metrics take."""
+    z, t = (values[..., :1] for values in logits_and_targets(loss, **others))
+    row = LOSSES[loss].given(options)
+    return row.per_row(z, t).mean().item(), t[0, :, 0].numpy(), row.mean(z)[0, :, 0].numpy()
+
+
+@pytest.mark.parametrize(
+    ("loss", "options", "deviance"),
+    [
+        ("poisson", (), mean_poisson_deviance),
+        ("gamma", (), mean_gamma_deviance),
+        ("tweedie", (1.2,), lambda t, mean: mean_tweedie_deviance(t, mean, power=1.2)),
+        ("tweedie", (1.9,), lambda t, mean: mean_tweedie_deviance(t, mean, power=1.9)),
+    ],
+)
+def test_losses_with_a_log_link_are_half_the_deviance(loss, options, deviance):
+    found, t, mean = mean_of_one_output(loss, options, scale=1.0)
+    assert found == pytest.approx(deviance(t, mean) / 2)
+    assert LOSSES[loss].out_activation == "exp"
+
+
+def test_tweedie_is_near_poisson_and_gamma_at_its_ends():
+    t = torch.from_numpy(TARGETS["gamma"](np.random.default_rng(0), 50)).unsqueeze(0)
+    z, _ = logits_and_targets("gamma", scale=1.0)
+    for power, end in [(1 + 1e-5, "poisson"), (2 - 1e-5, "gamma")]:
+        found = LOSSES["tweedie"].given([power]).per_row(z, t)
+        torch.testing.assert_close(found, LOSSES[end].per_row(z, t), rtol=1e-3, atol=1e-3)
+
+
+def test_absolute_error_is_scikit_learns():
+    found, t, z = mean_of_one_output("absolute_error", ())
+    assert found == pytest.approx(mean_absolute_error(t, z))
+
+
+@pytest.mark.parametrize("quantile", [0.01, 0.5, 0.8])
+def test_quantile_is_scikit_learns_pinball_loss(quantile):
+    found, t, z = mean_of_one_output("quantile", (quantile,))
+    assert found == pytest.approx(mean_pinball_loss(t, z, alpha=quantile))
+
+
+@pytest.mark.parametrize("delta", [0.2, 1.35, 50.0])
+def test_huber_is_torchs(delta):
+    z, t = logits_and_targets("huber")
+    expected = torch.nn.functional.huber_loss(z, t, delta=delta, reduction="none").sum(-1)
+    torch.testing.assert_close(LOSSES["huber"].given([delta]).per_row(z, t), expected)
+
+
+def test_log_cosh_is_what_its_name_says():
+    z, t = logits_and_targets("log_cosh")
+    expected = np.log(np.cosh((z - t).numpy())).sum(-1)
+    np.testing.assert_allclose(LOSSES["log_cosh"].per_row(z, t).numpy(), expected)
 
 
 def test_squared_error_is_half_the_square_summed_over_outputs():
@@ -88,6 +182,19 @@ def test_huge_logits_give_finite_losses(loss):
     assert torch.isfinite(value).all()
     assert torch.isfinite(LOSSES[loss].delta(z, t)).all()
     assert value.item() >= 1000.0
+
+
+@pytest.mark.parametrize("loss", ["absolute_error", "quantile", "huber", "log_cosh"])
+def test_huge_differences_give_finite_losses(loss):
+    z = torch.tensor([[[1e200, -1e200]]], dtype=torch.float64)
+    t, d = torch.zeros_like(z), np.empty(2)
+    value = GIVEN[loss].per_row(z, t).item()
+    assert np.isfinite(value)
+    options = np.array(OPTIONS[loss])
+    arrays = z.view(-1).numpy(), np.zeros(2), np.ones(2)
+    assert LOSSES[loss].loop(1, 2, *arrays, options, d) == pytest.approx(value)
+    assert np.abs(d).max() <= max((1.0, *OPTIONS[loss]))
+    np.testing.assert_allclose(GIVEN[loss].delta(z, t).view(-1).numpy(), d)
 
 
 @pytest.mark.parametrize("n_classes", [2, _FEW_CLASSES, _FEW_CLASSES + 1])
@@ -111,8 +218,9 @@ def test_a_problem_has_each_name_once():
 
 
 @pytest.mark.parametrize("loss", losses_of("numbers"))
-def test_the_regressor_names_its_losses(loss):
+def test_the_regressor_names_its_losses_and_has_their_options(loss):
     assert f'"{loss}"' in (MLPRegressor.__doc__ or "")
+    assert set(LOSSES[loss].options) <= set(MLPRegressor().get_params())
 
 
 def test_targets_outside_of_the_domain_are_refused():
@@ -120,6 +228,9 @@ def test_targets_outside_of_the_domain_are_refused():
     LOSSES["squared_error"].check_targets(np.array([[-2.5], [3.0]]), "y")
     with pytest.raises(ValueError, match=r"'poisson'.*at least zero; y_val goes down to -2\.5\."):
         LOSSES["poisson"].check_targets(np.array([[-2.5], [3.0]]), "y_val")
+    assert (POSITIVE.has(1e-300), POSITIVE.has(0.0)) == (True, False)
+    with pytest.raises(ValueError, match=r"'gamma'.*more than zero; y goes down to 0\..*Use loss="):
+        LOSSES["gamma"].check_targets(np.array([[0.0], [3.0]]), "y")
 
 
 def _gaussian(z, t):

@@ -6,7 +6,7 @@ from itertools import chain
 import numpy as np
 import pytest
 import torch
-from helpers import TARGETS, blocks_of
+from helpers import OPTIONS, TARGETS, blocks_of
 
 from skmlp import MLPRegressor
 from skmlp.network.activations import ACTIVATIONS
@@ -22,7 +22,7 @@ from skmlp.network.mlp import (
 
 def stacked(K=2, sizes=(5, 7, 6, 3), activation="tanh", loss="log_loss"):
     architecture = Architecture(sizes, (activation,) * (len(sizes) - 2))
-    module = StackedMLP(K, architecture, loss, dtype=torch.float64)
+    module = StackedMLP(K, architecture, loss, OPTIONS[loss], dtype=torch.float64)
     values = np.random.default_rng(0).normal(scale=0.5, size=module.blocks.flat.numel())
     module.blocks.flat.copy_(torch.from_numpy(values))
     return module

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import itertools
+import warnings
+from functools import partial
 
 import numpy as np
 import pytest
+import scipy.optimize
+import scipy.special
 import sklearn.neural_network
 from sklearn.datasets import load_iris, make_multilabel_classification
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import (
     ElasticNet,
+    GammaRegressor,
+    HuberRegressor,
     LogisticRegression,
     PoissonRegressor,
+    QuantileRegressor,
     Ridge,
+    TweedieRegressor,
 )
 from sklearn.preprocessing import StandardScaler
 
@@ -76,6 +85,79 @@ def test_no_hidden_layer_is_poisson_regressor(diabetes):
     theirs = PoissonRegressor(alpha=2.0 / len(y), tol=1e-10, max_iter=10_000).fit(X, y)
     np.testing.assert_allclose(ours.coefs_[0][:, 0], theirs.coef_, atol=1e-4)
     np.testing.assert_allclose(ours.predict(X), theirs.predict(X), rtol=1e-4)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(
+    ("loss", "theirs"),
+    [("gamma", GammaRegressor), ("tweedie", partial(TweedieRegressor, power=1.5, link="log"))],
+)
+def test_no_hidden_layer_is_the_generalized_linear_model(diabetes, loss, theirs, weighted):
+    X, _ = diabetes
+    rng = np.random.default_rng(0)
+    y = np.exp(0.5 * X[:, 0] - 0.3 * X[:, 1]) * rng.gamma(2.0, size=len(X))
+    if loss == "tweedie":
+        y[::7] = 0.0
+    weights = rng.uniform(0.5, 2.0, len(X)) if weighted else None
+    ours = MLPRegressor(**EXACT, loss=loss, alpha=0.0).fit(X, y, weights)
+    theirs = theirs(alpha=0.0, tol=1e-10, max_iter=10_000).fit(X, y, weights)
+    np.testing.assert_allclose(ours.coefs_[0][:, 0], theirs.coef_, atol=1e-4)
+    np.testing.assert_allclose(ours.predict(X), theirs.predict(X), rtol=1e-4)
+
+
+def outlying(n=60):
+    """Rows on a plane, but for noise that is large here and there."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n, 2))
+    return X, 1.0 + X @ [1.0, -2.0] + 0.5 * rng.standard_t(1.5, n)
+
+
+def lowest(X, loss_of):
+    """Coefficients and intercept where scipy finds the mean loss of the residuals lowest."""
+
+    def value(w):
+        return loss_of(X @ w[:-1] + w[-1]).mean()
+
+    return scipy.optimize.minimize(value, np.zeros(X.shape[1] + 1), tol=1e-12).x
+
+
+@pytest.mark.parametrize(
+    ("parameters", "loss_of"),
+    [
+        ({"loss": "huber", "huber_delta": 0.5}, lambda r: scipy.special.huber(0.5, r)),
+        ({"loss": "log_cosh"}, lambda r: np.log(np.cosh(r))),
+    ],
+)
+def test_no_hidden_layer_is_the_robust_regression_that_scipy_finds(parameters, loss_of):
+    X, y = outlying()
+    ours = MLPRegressor(**EXACT, **parameters, alpha=0.0).fit(X, y)
+    expected = lowest(X, lambda z: loss_of(z - y))
+    np.testing.assert_allclose([*ours.coefs_[0][:, 0], *ours.intercepts_[0]], expected, atol=1e-4)
+
+
+def test_no_hidden_layer_is_huber_regressor_of_the_scale_it_finds():
+    X, y = outlying()
+    theirs = HuberRegressor(epsilon=1.35, alpha=0.0, tol=1e-8).fit(X, y)
+    ours = MLPRegressor(**EXACT, loss="huber", huber_delta=1.35 * theirs.scale_, alpha=0.0)
+    np.testing.assert_allclose(ours.fit(X, y).coefs_[0][:, 0], theirs.coef_, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{"loss": "absolute_error"}, *({"loss": "quantile", "quantile": q} for q in (0.2, 0.5, 0.9))],
+)
+def test_no_hidden_layer_is_quantile_regressor(parameters):
+    X, y = outlying()
+    quantile = parameters.get("quantile", 0.5)
+    theirs = QuantileRegressor(alpha=0.0, quantile=quantile).fit(X, y)
+    ours = MLPRegressor((), batch_size=len(y), alpha=0.0, random_state=0, warm_start=True)
+    ours.set_params(**parameters, max_iter=2000, tol=0.0, n_iter_no_change=2000)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for rate in 0.1 / 4.0 ** np.arange(6):
+            ours.set_params(learning_rate_init=rate).fit(X, y)
+    np.testing.assert_allclose(ours.coefs_[0][:, 0], theirs.coef_, atol=1e-3)
+    np.testing.assert_allclose(ours.intercepts_[0], theirs.intercept_, atol=1e-3)
 
 
 @pytest.mark.parametrize("l1_ratio", [0.3, 1.0])

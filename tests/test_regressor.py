@@ -1,13 +1,20 @@
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+import torch
+from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
+from sklearn.metrics import d2_absolute_error_score, d2_pinball_score, r2_score
 from sklearn.preprocessing import StandardScaler
+from skorch.callbacks import Callback
 
 from skmlp import MLPRegressor
+from skmlp.network.losses import LOSSES, losses_of
 
 
 def small(**parameters):
@@ -102,7 +109,133 @@ def test_scaled_targets():
     assert model.fit(X, 1e6 * y + 3e7).score(X, 1e6 * y + 3e7) > 0.9
 
 
-def test_bad_loss_is_refused():
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("loss", ["hubert", None]),
+        ("huber_delta", [0, -1.0, np.inf, np.nan, "auto"]),
+        ("quantile", [0, 1, 1.5, [0.1, 0.9]]),
+        ("tweedie_power", [1, 2, 0, 3.0, None]),
+    ],
+)
+def test_bad_losses_and_options_are_refused(name, values):
     X, y = data()
-    with pytest.raises(ValueError, match="The 'loss' parameter of MLPRegressor must be"):
-        small(loss="huber").fit(X, y)
+    for value in values:
+        with pytest.raises(ValueError, match=f"The '{name}' parameter of MLPRegressor must be"):
+            small(**{name: value}).fit(X, y)
+
+
+def positive_data():
+    X, y = data()
+    return X, np.exp(0.3 * y)
+
+
+NAMES = list(losses_of("numbers"))
+SMOOTH = [name for name in NAMES if LOSSES[name].smooth]
+
+
+@pytest.mark.parametrize("loss", ["absolute_error", "quantile"])
+def test_full_batch_methods_refuse_losses_with_a_kink(loss):
+    X, y = data()
+    pattern = rf"'loss' parameter of MLPRegressor.*optimizer='lbfgs'.*'{loss}'.*such as 'adam'"
+    with pytest.raises(ValueError, match=pattern):
+        small(loss=loss, optimizer="lbfgs").fit(X, y)
+
+
+@pytest.mark.parametrize(("loss", "lowest"), [("gamma", 0.0), ("gamma", -1.0), ("tweedie", -1.0)])
+def test_targets_outside_of_the_domain_are_refused(loss, lowest):
+    X, y = positive_data()
+    bad = np.append(y[:-1], lowest)
+    with pytest.raises(ValueError, match=rf"loss='{loss}' needs targets of .*; y goes down to"):
+        small(loss=loss).fit(X, bad)
+    with pytest.raises(ValueError, match=r"y_val goes down to"):
+        small(loss=loss).fit(X, y, X_val=X, y_val=bad)
+    model = small(loss=loss).partial_fit(X, y)
+    with pytest.raises(ValueError, match=r"y goes down to"):
+        model.partial_fit(X, bad)
+
+
+def test_targets_that_become_zero_in_float32_are_refused():
+    X, y = positive_data()
+    bad = np.append(y[:-1], 1e-60)
+    with pytest.raises(ValueError, match=r"loss='gamma'.*; y in float32 goes down to 0"):
+        small(loss="gamma", dtype="float32").fit(X, bad)
+
+
+@pytest.mark.parametrize("loss", NAMES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_every_loss_falls_and_is_what_the_row_says(loss, dtype):
+    X, y = positive_data()
+    Y, weights = np.column_stack([y, y[::-1]]), np.random.default_rng(0).uniform(0.5, 2.0, 100)
+    model = small(loss=loss, dtype=dtype, batch_size=100, max_iter=80, learning_rate_init=0.02)
+    model.set_params(alpha=0.0, quantile=0.7, huber_delta=0.5, tweedie_power=1.3, warm_start=True)
+    model.fit(X, Y, weights)
+    assert model.loss_ < model.loss_curve_[0] - 0.05
+    assert model.predict(X).shape == Y.shape
+    assert model.out_activation_ == LOSSES[loss].out_activation
+    row = LOSSES[loss].given([getattr(model, name) for name in LOSSES[loss].options])
+    z = model.predict(X).astype("float64")
+    z = torch.from_numpy(np.log(z) if row.out_activation == "exp" else z)
+    expected = np.average(row.per_row(z, torch.from_numpy(Y)).numpy(), weights=weights)
+    again = model.set_params(max_iter=1).fit(X, Y, weights)  # its first loss is that of z
+    assert again.loss_curve_[-1] == pytest.approx(
+        expected, rel=1e-4 if dtype == "float32" else 1e-9
+    )
+
+
+@pytest.mark.parametrize("loss", NAMES)
+def test_every_loss_is_pickled_and_cloned_and_goes_on(loss):
+    X, y = positive_data()
+    options = {"huber_delta": 0.7, "quantile": 0.3, "tweedie_power": 1.7}
+    model = small(loss=loss, max_iter=3, tol=0.0, **options)
+    copy = clone(model)
+    assert copy.get_params() == model.get_params()
+    for _ in range(3):
+        copy.partial_fit(X, y)
+    model.fit(X, y)
+    np.testing.assert_allclose(copy.coefs_[0], model.coefs_[0], rtol=1e-9)
+    restored = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(restored.predict(X), model.predict(X))
+
+
+@pytest.mark.parametrize("loss", NAMES)
+def test_callbacks_see_every_loss_and_change_nothing(loss):
+    X, y = positive_data()
+    options = {"huber_delta": 0.7, "quantile": 0.3, "tweedie_power": 1.7}
+    seen = small(loss=loss, callbacks=[Callback()], max_iter=3, **options)
+    seen.fit(X, y, X_val=X, y_val=y)
+    alone = clone(seen).set_params(callbacks=None).fit(X, y, X_val=X, y_val=y)
+    for ours, theirs in zip(seen.coefs_, alone.coefs_, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9)
+    np.testing.assert_allclose(seen.history_[:, "valid_loss"], alone.validation_loss_curve_)
+    of_the_batch = seen.history_[-1, "batches", -1, "valid_loss"]  # the criterion's
+    assert of_the_batch == pytest.approx(alone.validation_loss_curve_[-1])
+
+
+@pytest.mark.parametrize(
+    ("loss", "metric"),
+    [
+        ("squared_error", r2_score),
+        ("huber", r2_score),
+        ("gamma", r2_score),
+        ("absolute_error", d2_absolute_error_score),
+        ("quantile", lambda y, found: d2_pinball_score(y, found, alpha=0.8)),
+    ],
+)
+def test_early_stopping_looks_at_the_score_of_the_loss(loss, metric):
+    X, y = positive_data()
+    model = small(loss=loss, quantile=0.8, early_stopping=True, max_iter=60, tol=0.0)
+    model.set_params(learning_rate_init=0.02).fit(X[:70], y[:70], X_val=X[70:], y_val=y[70:])
+    found = metric(y[70:], model.predict(X[70:]))
+    assert found == pytest.approx(max(model.validation_scores_)) == model.best_validation_score_
+
+
+@pytest.mark.parametrize("quantile", [0.1, 0.5, 0.9])
+def test_a_quantile_has_its_share_of_rows_below(quantile):
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, (600, 1))
+    y = X[:, 0] + (1.5 + X[:, 0]) * rng.normal(size=600)
+    model = small(loss="quantile", quantile=quantile, max_iter=300, learning_rate_init=0.01)
+    below = y < model.fit(X, y).predict(X)
+    assert below.mean() == pytest.approx(quantile, abs=0.03)
+    assert below[X[:, 0] > 0].mean() == pytest.approx(quantile, abs=0.06)

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import scipy.sparse
-from helpers import LOSSES_OF_LOOPS, TARGETS, assert_same, every_array
+from helpers import LOSSES_OF_LOOPS, TARGETS, assert_same, drawn_options, every_array
 
 from skmlp import config
 from skmlp.network.activations import ACTIVATIONS
@@ -37,12 +37,17 @@ def drawn_rows(rng, loss, n, d, dtype, *, weighted, sparse):
 def drawn_task(seed: int) -> TrainingTask:
     rng = np.random.default_rng(seed)
     choose = rng.choice
-    loss, dtype = str(choose(list(SCORES))), str(choose(["float64", "float32"], p=[0.8, 0.2]))
+    loss = str(choose(list(SCORES)))
+    # In float32 the exponential of a bad start leaves no digits, and where gradients cancel (signs
+    # do) only a large epsilon keeps what rounding leaves of them from becoming steps.
+    narrow = rng.uniform() < 0.2 and LOSSES[loss].out_activation != "exp"
+    dtype = "float32" if narrow else "float64"
     hidden = tuple(int(width) for width in rng.integers(1, 12, rng.integers(0, 4)))
     n, d, batch_size = int(rng.integers(7, 50)), int(rng.integers(1, 8)), int(rng.integers(1, 30))
     form = {"weighted": rng.uniform() < 0.4, "sparse": rng.uniform() < 0.15}
     validated = rng.uniform() < 0.4
-    family = str(choose([*OPTIMIZERS, *FULL_BATCH_OPTIMIZERS]))
+    full_batch = FULL_BATCH_OPTIMIZERS if LOSSES[loss].smooth else ()
+    family = str(choose([*OPTIMIZERS, *full_batch]))
     in_batches = family not in FULL_BATCH_OPTIMIZERS
     return TrainingTask(
         train=drawn_rows(rng, loss, n, d, dtype, **form),
@@ -53,6 +58,7 @@ def drawn_task(seed: int) -> TrainingTask:
         negative_slope=float(rng.uniform(0, 0.5)),
         dropout=tuple(float(p) for p in choose([0.0, 0.0, 0.3, 0.6], len(hidden)) * in_batches),
         loss=loss,
+        loss_options=drawn_options(loss, seed),
         score=SCORES[loss],
         optimizer=OptimizerSettings(
             family,
@@ -60,7 +66,7 @@ def drawn_task(seed: int) -> TrainingTask:
             nesterovs_momentum=bool(choose([True, False])),
             beta_1=float(choose([0.0, 0.8, 0.9])),
             beta_2=float(choose([0.9, 0.999])),
-            epsilon=float(choose([1e-8, 1e-3])),
+            epsilon=1e-3 if narrow else float(choose([1e-8, 1e-3])),
         ),
         initialization=str(choose(list(INITIALIZATIONS))),
         seed=seed,
@@ -92,7 +98,10 @@ def test_a_network_is_the_same_whoever_trains_it(first):
     assert all(map(is_plain, tasks))
     expected = [by("torch", [task])[0] for task in tasks]
     # beside copies of other seeds, they are stacks
-    others = [replace(task, seed=task.seed + N_DRAWS) for task in tasks]
+    others = [
+        replace(t, seed=t.seed + N_DRAWS, loss_options=drawn_options(t.loss, t.seed + N_DRAWS))
+        for t in tasks
+    ]
     together = by("torch", [*tasks, *others])[:AT_ONCE]
     ways = {
         "compiled": [by("compiled", [task])[0] for task in tasks],

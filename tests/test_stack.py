@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import scipy.sparse
 import torch
-from helpers import assert_same, make_task, random_rows, trained_alone
+from helpers import assert_same, drawn_options, make_task, random_rows, trained_alone
 
 from skmlp.network.architecture import NetworkArrays
+from skmlp.network.losses import LOSSES
 from skmlp.task import CallbackView, OptimizerSettings, Rows
 from skmlp.training import stack_optimizer, stacks, train
 from skmlp.training.dropout import DropoutMasks
@@ -91,12 +92,22 @@ def test_networks_are_validated_on_their_own_rows_when_others_have_left():
         np.testing.assert_allclose(together.validation_loss_curve, alone.validation_loss_curve)
 
 
-@pytest.mark.parametrize("loss", ["binary_log_loss", "squared_error", "poisson"])
-def test_other_losses_train_together_as_alone(loss):
+@pytest.mark.parametrize("loss", LOSSES)
+def test_all_losses_train_together_as_alone_whatever_their_options(loss):
     tasks = [
-        make_task(loss=loss, rows=random_rows(loss, n=30 + 5 * k, seed=k), seed=k, dropout=0.1 * k)
+        make_task(
+            loss=loss,
+            score=LOSSES[loss].score,
+            rows=random_rows(loss, n=30 + 5 * k, seed=k),
+            validation=random_rows(loss, n=20 - k, seed=9 + k),
+            seed=k,
+            dropout=0.1 * k,
+            max_iter=3 + k,  # who stays goes on with its own options
+            loss_options=drawn_options(loss, k),
+        )
         for k in range(3)
     ]
+    assert len({task.stack_key for task in tasks}) == 1
     for together, alone in zip(train(tasks), trained_alone(tasks), strict=True):
         assert_same(together, alone)
 

@@ -42,6 +42,7 @@ def test_the_rest_does_not():
     others = {
         "seed": 3,
         "alpha": 1.0,
+        "loss_options": (0.3,),
         "dropout": (0.5, 0.5),
         "learning_rate_init": 0.5,
         "train": random_rows(n=9),

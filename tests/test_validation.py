@@ -4,9 +4,15 @@ import numpy as np
 import pytest
 import scipy.sparse
 import torch
-from helpers import TARGETS, make_task, random_rows
-from sklearn.metrics import accuracy_score, r2_score
+from helpers import TARGETS, drawn_options, make_task, random_rows
+from sklearn.metrics import (
+    accuracy_score,
+    d2_absolute_error_score,
+    d2_pinball_score,
+    r2_score,
+)
 
+from skmlp.network.losses import LOSSES
 from skmlp.task import Rows
 from skmlp.training import validation
 from skmlp.training.stack import build_module
@@ -27,12 +33,12 @@ def arrays(loss, n=60):
     return rng.normal(size=(n, 3)), TARGETS[loss](rng, n), weights
 
 
-def score(name, z, t, weights, mean=lambda z: z):
+def score(name, z, t, weights, mean=lambda z: z, of_loss=()):
     """By tensors; the loop must agree."""
-    tensors = [torch.from_numpy(a) for a in (z, t, weights)]
-    found = SCORES[name].of(*tensors, mean).item()
+    tensors, options = [torch.from_numpy(a) for a in (z, t, weights)], SCORES[name].given(of_loss)
+    found = SCORES[name].of(*tensors, mean, *options).item()
     means = mean(tensors[0]).numpy().ravel()
-    by_loop = SCORES[name].loop(*z.shape, means, t.ravel(), weights)
+    by_loop = SCORES[name].loop(*z.shape, means, t.ravel(), weights, np.array(options))
     assert by_loop == pytest.approx(found, rel=1e-12)
     return found
 
@@ -70,6 +76,32 @@ def test_r2_of_a_constant_target_is_scikit_learns(missed_by):
     assert score("r2", z, t, w) == r2_score(t, z)
 
 
+@pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize("quantile", [0.03, 0.3, 0.5, 0.95])
+def test_d2_of_quantiles_is_scikit_learns(quantile, ties):
+    z, t, w = arrays("quantile")
+    t = np.round(t) if ties else t
+    for weights in (w, np.ones(60)):
+        expected = d2_pinball_score(t, z, sample_weight=weights, alpha=quantile)
+        assert score("d2_pinball", z, t, weights, of_loss=(quantile,)) == pytest.approx(expected)
+        expected = d2_absolute_error_score(t, z, sample_weight=weights)
+        assert score("d2_absolute_error", z, t, weights) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e300])
+def test_d2_of_numbers_of_any_size(scale):
+    z, t, w = arrays("quantile")
+    found = score("d2_pinball", z * scale, t * scale, w, of_loss=(0.3,))
+    assert found == pytest.approx(score("d2_pinball", z, t, w, of_loss=(0.3,)), rel=1e-10)
+
+
+@pytest.mark.parametrize("missed_by", [0.0, 0.1])
+def test_d2_of_a_constant_target_is_scikit_learns(missed_by):
+    t, w = np.full((9, 1), 2.1), np.ones(9)
+    z = t + missed_by * np.arange(9.0)[:, None]
+    assert score("d2_pinball", z, t, w, of_loss=(0.7,)) == d2_pinball_score(t, z, alpha=0.7)
+
+
 def test_validation_scores_one_network_of_a_stack():
     tasks = [make_task(validation=random_rows(n=25, seed=5)) for _ in range(2)]
     module = build_module(tasks, torch.float64, torch.device("cpu"))
@@ -97,7 +129,8 @@ def stack_of_validations(loss, score):
             rows.weights = rng.uniform(0.1, 3.0, n)
         if k == 4:
             rows.targets[:] = rows.targets[:1]  # constant
-        tasks.append(make_task(loss=loss, validation=rows, score=score))
+        options = drawn_options(loss, k)
+        tasks.append(make_task(loss=loss, validation=rows, score=score, loss_options=options))
     module = build_module(tasks, torch.float64, CPU)
     module.blocks.flat.copy_(torch.from_numpy(rng.normal(size=module.blocks.flat.numel())))
     return tasks, module
@@ -113,15 +146,7 @@ def assert_found_alone(found, tasks, module, networks):
         assert torch.equal(ours.targets, alone.targets)
 
 
-@pytest.mark.parametrize(
-    ("loss", "score"),
-    [
-        ("log_loss", "accuracy"),
-        ("binary_log_loss", "subset_accuracy"),
-        ("squared_error", "r2"),
-        ("poisson", "r2"),
-    ],
-)
+@pytest.mark.parametrize(("loss", "score"), [(name, row.score) for name, row in LOSSES.items()])
 @pytest.mark.parametrize("kind", [ValidationTogether, ValidationOneByOne])
 def test_networks_of_a_stack_are_validated_as_alone(loss, score, kind):
     tasks, module = stack_of_validations(loss, score)

@@ -18,6 +18,7 @@ def right(X: np.ndarray, y: np.ndarray) -> None:
     assert_type(model.predict_proba(X), np.ndarray)
     assert_type(model.predict_log_proba(X), np.ndarray)
     assert_type(model.decision_function(X), np.ndarray)
+    MLPRegressor(8, loss="quantile", quantile=0.9)
     MLPRegressor(16, loss="poisson", learning_rate="adaptive", batch_size="auto", dropout=[0.1])
 
 
@@ -26,6 +27,6 @@ def wrong() -> None:
     MLPClassifier(optimizer="adm")  # type: ignore[arg-type]
     MLPClassifier(initialization="he")  # type: ignore[arg-type]
     MLPClassifier(learning_rate=0.1)  # type: ignore[arg-type]
-    MLPRegressor(loss="huber")  # type: ignore[arg-type]
+    MLPRegressor(loss="hubert")  # type: ignore[arg-type]
     MLPRegressor(batch_size="all")  # type: ignore[arg-type]
     MLPRegressor(solver="lbfgs")  # type: ignore[call-arg]

@@ -140,14 +140,15 @@ class Common:
 class TrainingTask(Common):
     """Everything that training one network needs: what is common to a stack, and its own.
 
-    ``dropout`` has one entry per hidden layer. ``alpha``, ``l1_ratio``: penalty
-    alpha·(l1_ratio·|W|₁ + (1 - l1_ratio)/2·|W|²) divided by the batch's sum of weights, as
-    scikit-learn's MLP divides it. ``weight_decay``: each step multiplies W by 1 - learning rate ·
-    weight_decay. Biases are never penalized.
+    ``loss_options``: those that the loss' row names. ``dropout`` has one entry per hidden layer.
+    ``alpha``, ``l1_ratio``: penalty alpha·(l1_ratio·|W|₁ + (1 - l1_ratio)/2·|W|²) divided by the
+    batch's sum of weights, as scikit-learn's MLP divides it. ``weight_decay``: each step multiplies
+    W by 1 - learning rate · weight_decay. Biases are never penalized.
     """
 
     train: Rows
     seed: int
+    loss_options: tuple[float, ...] = ()
     initialization: Any = "auto"
     initial: NetworkArrays | None = None
     alpha: float = 0.0

@@ -331,6 +331,7 @@ class BaseMLP(BaseEstimator, ABC):
             normalization=self.normalization,
             loss=loss,
             score=LOSSES[loss].score,
+            loss_options=tuple(float(getattr(self, name)) for name in LOSSES[loss].options),
             initialization=self.initialization,
             seed=int(random_state.randint(2**31 - 1)),
             device=device,

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
-from ..network.losses import losses_of
+from ..network.losses import LOSSES, losses_of
 from ..task import FULL_BATCH_OPTIMIZERS
 
 
@@ -164,6 +164,9 @@ CLASSIFIER_CONSTRAINTS: dict[str, list] = {
 
 REGRESSOR_CONSTRAINTS: dict[str, list] = {
     "loss": [StrOptions(set(losses_of("numbers")))],
+    "huber_delta": [_POSITIVE],
+    "quantile": [Interval(Real, 0, 1, closed="neither")],
+    "tweedie_power": [Interval(Real, 1, 2, closed="neither")],
 }
 
 
@@ -207,6 +210,13 @@ def check_together(estimator: Any, n_hidden: int, weight_decay: float) -> None:
 
 
 def _check_full_batch(estimator: Any, name: str) -> None:
+    loss = getattr(estimator, "loss", None)
+    if loss is not None and not LOSSES[losses_of("numbers")[loss]].smooth:
+        raise ValueError(
+            f"The 'loss' parameter of {name} must be smooth for optimizer={estimator.optimizer!r}, "
+            f"and {loss!r} has a kink. Got loss={loss!r}: take another optimizer, such as 'adam', "
+            "or a smooth loss, such as 'huber' or 'log_cosh'."
+        )
     unused = {
         "normalization": estimator.normalization == "batch",
         "dropout": np.any(np.asarray(estimator.dropout) > 0),

@@ -42,7 +42,16 @@ OptimizerName = Literal[
     "adam", "adamw", "nadam", "adamax", "radam", "rmsprop", "adagrad", "adadelta", "sgd", "lbfgs"
 ]
 ScheduleName = Literal["constant", "invscaling", "adaptive"]
-RegressionLossName = Literal["squared_error", "poisson"]
+RegressionLossName = Literal[
+    "squared_error",
+    "absolute_error",
+    "huber",
+    "log_cosh",
+    "quantile",
+    "poisson",
+    "gamma",
+    "tweedie",
+]
 
 LayerSizes = int | Sequence[int] | np.ndarray
 Activations = ActivationName | Sequence[ActivationName]

@@ -36,10 +36,26 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     activation : str or sequence of str, default="relu"
         Activation of the hidden layers, or one per layer: "identity", "logistic", "tanh", "relu",
         "leaky_relu", "elu", "selu", "gelu", "silu", "mish" or "softplus".
-    loss : {"squared_error", "poisson"}, default="squared_error"
-        Half the squared error, or half the Poisson deviance with a log link (needs y >= 0), each
-        summed over the outputs. (scikit-learn's MLP has the same gradients, and reports the mean
-        over the outputs.)
+    loss : str, default="squared_error"
+        With r the prediction minus y: "squared_error" r²/2, "absolute_error" |r|, "log_cosh"
+        log(cosh(r)), which is close to r²/2 for small r and to |r| - log(2) for large, "huber" or
+        "quantile" (see the next parameters). With a log link: half the deviance of "poisson"
+        (needs y >= 0), of "gamma" (y > 0), which is log(μ/y) + y/μ - 1 for the mean μ, or of
+        "tweedie" (y >= 0). Each is summed over the outputs. (scikit-learn's MLP has the same
+        gradients, and reports the mean over the outputs.) The gradients of "absolute_error" and
+        "quantile" jump at r = 0, where they are taken as 0; "lbfgs" takes neither.
+    huber_delta : float, default=1.35
+        The |r|, in units of y, from which on "huber" is huber_delta·(|r| - huber_delta/2) instead
+        of r²/2: rows further away pull with a constant force (Huber 1964). 1.35 is for errors of
+        standard deviation 1; if they are normal, it needs 1/0.95 of the rows that squared errors
+        need.
+    quantile : float, default=0.5
+        What "quantile" predicts of y: its loss is quantile·|r| where the prediction is too low,
+        (1 - quantile)·|r| where it is too high (Koenker & Bassett 1978).
+    tweedie_power : float, default=1.5
+        p, between 1 (Poisson) and 2 (gamma): "tweedie" is for zeros and skewed positive values,
+        whose variance grows as μ^p (Jørgensen 1987). It is
+        y^(2-p)/((1-p)(2-p)) - y·μ^(1-p)/(1-p) + μ^(2-p)/(2-p).
     negative_slope : float, default=0.01
         Slope of "leaky_relu" below zero.
     normalization : {"batch", "layer"} or None, default=None
@@ -104,7 +120,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Whether "sgd" uses Nesterov's momentum.
     early_stopping : bool, default=False
         Whether to stop when the validation score no longer improves, and return to the best
-        weights. The score is R², on ``validation_fraction`` of the rows or on ``X_val``.
+        weights. The score is R², or for "absolute_error" and "quantile" the D² of their loss
+        (`sklearn.metrics.d2_pinball_score`), on ``validation_fraction`` of the rows or on
+        ``X_val``.
     validation_fraction : float, default=0.1
         Share of the rows that ``early_stopping`` holds out.
     beta_1, beta_2 : float, default=0.9, 0.999
@@ -195,6 +213,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         activation: Activations = "relu",
         *,
         loss: RegressionLossName = "squared_error",
+        huber_delta: float = 1.35,
+        quantile: float = 0.5,
+        tweedie_power: float = 1.5,
         negative_slope: float = 0.01,
         normalization: Literal["batch", "layer"] | None = None,
         initialization: Initialization = "auto",

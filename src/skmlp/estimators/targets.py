@@ -90,7 +90,9 @@ class Numbers(Targets):
         return targets
 
     def expanded(self, encoded: np.ndarray, dtype: str, suffix: str = "") -> np.ndarray:
-        return finite_in(encoded, dtype, f"y{suffix}")
+        targets = finite_in(encoded, dtype, f"y{suffix}")
+        LOSSES[self.loss].check_targets(targets, f"y{suffix} in {dtype}")  # the least may become 0
+        return targets
 
     def predictions(self, logits: np.ndarray) -> np.ndarray:
         mean = mean_of(logits, self.loss)

@@ -129,9 +129,13 @@ class StackedMLP(torch.nn.Module):
     architecture : Architecture
     loss : str
         A key of `LOSSES`.
+    options : sequence of (float or Tensor of shape (K, 1, 1))
+        The loss' options.
 
     Attributes
     ----------
+    loss : Loss
+        With its options given.
     by_hand : bool
         Whether gradients are derived by hand, as they can be for a chain of linear layers and
         activations: they take four operations a layer, and a small network's step costs little
@@ -144,6 +148,7 @@ class StackedMLP(torch.nn.Module):
         n_networks: int,
         architecture: Architecture,
         loss: str,
+        options: Sequence[float | Tensor] = (),
         *,
         dtype: torch.dtype = torch.float32,
         device: str | torch.device = "cpu",
@@ -151,7 +156,7 @@ class StackedMLP(torch.nn.Module):
         super().__init__()
         self.architecture = architecture
         self.layers = layers_of(architecture)
-        self.loss: Loss = LOSSES[loss]
+        self.loss: Loss = LOSSES[loss].given(options)
         self.activation_functions = [ACTIVATIONS[name] for name in architecture.activations]
         self.negative_slope = architecture.negative_slope
         self.by_hand = derived_by_hand(architecture)

@@ -13,10 +13,12 @@ from torch import Tensor
 
 from ..network.architecture import NetworkArrays
 from ..network.initialization import Layer, initial_layer
+from ..network.losses import LOSSES
 from ..network.mlp import StackedMLP
 from ..task import Checkpoint, RandomStates, TrainingResult, TrainingTask
 from .batches import Chunk, RowOrder, RowStore, chunk_steps
 from .dropout import DropoutMasks
+from .loss_options import options_of
 from .penalties import Clipping, Penalty
 from .progress import DivergenceError, Progress, check_finite
 from .stack_optimizer import StackOptimizer
@@ -122,6 +124,8 @@ class Stack:
     def _set_rules(self) -> None:
         """Whatever depends on who is in the stack."""
         tasks = [m.task for m in self.members]
+        options = options_of(tasks, self.dtype, self.device)
+        self.module.loss = LOSSES[self.common.loss].given(options)
         self.penalty = Penalty(tasks, self.module)
         self.clipping = Clipping(tasks, self.module)
         self._decays = np.array([t.weight_decay for t in tasks])
@@ -273,8 +277,10 @@ def build_module(
     tasks: Sequence[TrainingTask], dtype: torch.dtype, device: torch.device
 ) -> StackedMLP:
     """The stacked network of tasks with equal ``stack_key``."""
-    common = tasks[0].common
-    return StackedMLP(len(tasks), common.architecture, common.loss, dtype=dtype, device=device)
+    common, options = tasks[0].common, options_of(tasks, dtype, device)
+    return StackedMLP(
+        len(tasks), common.architecture, common.loss, options, dtype=dtype, device=device
+    )
 
 
 def random_streams(task: TrainingTask) -> tuple[np.random.Generator, ...]:

@@ -6,25 +6,26 @@ Shapes: z and t are (n, m); weights (n,); or all of them with a leading axis K.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse
 import torch
 from torch import Tensor
 
-from ..network.losses import LOSSES
+from ..network.losses import LOSSES, pinball
 from ..network.mlp import StackedMLP
 from ..network.tensors import dense_tensor, device_rows
 from ..task import TrainingTask
 from .batches import RowOrder, RowStore
+from .loss_options import options_of
 from .row_weights import validation_weights
 
 # Networks are validated together up to this many numbers in their widest layers: beyond, each
 # has enough to do, and all their rows side by side would take much memory.
 _NUMBERS_AT_ONCE = 1 << 22
 
-OfTensors = Callable[[Tensor, Tensor, Tensor, Callable[[Tensor], Tensor]], Tensor]
+OfTensors = Callable[..., Tensor]
 
 
 # Accuracies are sums of whole weights, divided once: a network's patience asks whether a score is
@@ -47,15 +48,35 @@ def _r2(z: Tensor, t: Tensor, weights: Tensor, mean: Callable) -> Tensor:
     share = (weights / weights.sum(-1, keepdim=True)).unsqueeze(-1)
     residual = (share * (t - mean(z)).square()).sum(-2)
     total = (share * (t - (share * t).sum(-2, keepdim=True)).square()).sum(-2)
+    return _explained(residual, total, t)
+
+
+def _d2_pinball(
+    z: Tensor, t: Tensor, weights: Tensor, mean: Callable, quantile: float | Tensor
+) -> Tensor:
+    """As `_r2`, of the pinball loss, compared with the targets' quantile.
+
+    So does sklearn.metrics.d2_pinball_score.
+    """
+    share = (weights / weights.sum(-1, keepdim=True)).unsqueeze(-1)
+    ordered, order = t.sort(-2)
+    below = share.expand_as(t).gather(-2, order).cumsum(-2) < quantile
+    best = ordered.gather(-2, below.sum(-2, keepdim=True).clamp(max=t.shape[-2] - 1))
+    lost, total = ((share * pinball(of - t, quantile)).sum(-2) for of in (mean(z), best))
+    return _explained(lost, total, t)
+
+
+def _explained(lost: Tensor, total: Tensor, t: Tensor) -> Tensor:
+    """The share of what the best constant loses that is not lost."""
     constant = t.amax(-2) == t.amin(-2)
-    missed = (residual > 0).to(z.dtype)
-    return (1 - torch.where(constant, missed, residual / torch.where(constant, 1, total))).mean(-1)
+    missed = (lost > 0).to(lost.dtype)
+    return (1 - torch.where(constant, missed, lost / torch.where(constant, 1, total))).mean(-1)
 
 
 # The same as loops, which are compiled where numba is installed: z (or means) and t are flat.
 
 
-def _accuracy_loop(n, m, z, t, weights):
+def _accuracy_loop(n, m, z, t, weights, options):
     hits, weight = 0.0, 0.0
     for i in range(n):
         best, right = i * m, i * m
@@ -67,7 +88,7 @@ def _accuracy_loop(n, m, z, t, weights):
     return hits / weight
 
 
-def _subset_accuracy_loop(n, m, z, t, weights):
+def _subset_accuracy_loop(n, m, z, t, weights, options):
     hits, weight = 0.0, 0.0
     for i in range(n):
         hit = True
@@ -78,7 +99,7 @@ def _subset_accuracy_loop(n, m, z, t, weights):
     return hits / weight
 
 
-def _r2_loop(n, m, mean, t, weights):
+def _r2_loop(n, m, mean, t, weights, options):
     score = 0.0
     for j in range(m):
         weight, centre, constant = 0.0, 0.0, True
@@ -99,17 +120,66 @@ def _r2_loop(n, m, mean, t, weights):
     return score / m
 
 
+def _d2_pinball_loop(n, m, mean, t, weights, options):
+    quantile, score = options[0], 0.0
+    for j in range(m):
+        weight, low, high = 0.0, np.float64(t[j]), np.float64(t[j])
+        for i in range(n):
+            value = np.float64(t[i * m + j])
+            weight += weights[i]
+            low, high = min(low, value), max(high, value)
+        constant = low == high
+        # Rows are not sorted, because a loop has no memory of its own: the quantile is between low
+        # and high, which come as close as numbers are.
+        for _ in range(64):
+            centre, below = 0.5 * low + 0.5 * high, 0.0
+            for i in range(n):
+                below += weights[i] if t[i * m + j] <= centre else 0.0
+            if below < quantile * weight:
+                low = centre
+            else:
+                high = centre
+        lost, total = 0.0, 0.0
+        for i in range(n):
+            value = np.float64(t[i * m + j])
+            by, best_by = mean[i * m + j] - value, high - value
+            lost += weights[i] * by * ((1.0 - quantile) if by > 0 else -quantile)
+            total += weights[i] * best_by * ((1.0 - quantile) if best_by > 0 else -quantile)
+        if constant:
+            score += 0.0 if lost > 0 else 1.0
+        else:
+            score += 1.0 - lost / total
+    return score / m
+
+
 class Score(NamedTuple):
-    """One score: of tensors, and as a loop ``loop(n, m, mean, t, weights)`` if it has one."""
+    """One score.
+
+    Attributes
+    ----------
+    of : callable
+        ``of(z, t, weights, mean, *options)``, of tensors.
+    loop : callable, optional
+        ``loop(n, m, mean, t, weights, options)``: the same of flat arrays.
+    options : tuple of float or None
+        Numbers that it depends on; None: the options of the loss.
+    """
 
     of: OfTensors
     loop: Callable[..., float] | None = None
+    options: tuple[float, ...] | None = ()
+
+    def given(self, of_loss: Sequence[Any]) -> Sequence[Any]:
+        """Its options, where the loss has these."""
+        return of_loss if self.options is None else self.options
 
 
 SCORES: dict[str, Score] = {
     "accuracy": Score(_accuracy, _accuracy_loop),
     "subset_accuracy": Score(_subset_accuracy, _subset_accuracy_loop),
     "r2": Score(_r2, _r2_loop),
+    "d2_pinball": Score(_d2_pinball, _d2_pinball_loop, None),
+    "d2_absolute_error": Score(_d2_pinball, _d2_pinball_loop, (0.5,)),
 }
 
 
@@ -128,7 +198,8 @@ class Validation:
     def __init__(self, task: TrainingTask, dtype: torch.dtype, device: torch.device):
         rows = task.validation
         assert rows is not None
-        self.loss, self.score = LOSSES[task.loss], SCORES[task.score].of
+        options, self.score = options_of([task], dtype, device), SCORES[task.score]
+        self.loss, self.options = LOSSES[task.loss].given(options), self.score.given(options)
         self.X = device_rows(rows.X, dtype, device)
         self.targets = dense_tensor(rows.targets, dtype, device)
         self.weights = dense_tensor(validation_weights(rows), dtype, device)
@@ -137,7 +208,7 @@ class Validation:
         """Validate network k of a stack."""
         z = module.logits_of(k, self.X)
         loss = _weighted_mean(self.loss.per_row(z, self.targets), self.weights)
-        score = self.score(z, self.targets, self.weights, self.loss.mean)
+        score = self.score.of(z, self.targets, self.weights, self.loss.mean, *self.options)
         loss_value, score_value = torch.stack([loss, score]).tolist()
         return Validated(loss_value, score_value, z, self.targets)
 
@@ -173,15 +244,15 @@ class ValidationTogether:
     """
 
     def __init__(self, tasks: Sequence[TrainingTask], dtype: torch.dtype, device: torch.device):
-        common = tasks[0].common
-        self.loss, self.score = LOSSES[common.loss], SCORES[common.score].of
-        self._rows = [task.validation for task in tasks]
+        self._dtype, self._device = dtype, device
+        self._tasks, self._rows = list(tasks), [task.validation for task in tasks]
         self._store = RowStore([rows for rows in self._rows if rows is not None], dtype, device)
         self._put_side_by_side()
 
     def keep(self, networks: Sequence[int]) -> None:
         self._store.keep([self._place_of[k] for k in networks if k in self._place_of])
-        self._rows = [self._rows[k] for k in networks]
+        self._tasks = [self._tasks[k] for k in networks]
+        self._rows = [task.validation for task in self._tasks]
         self._put_side_by_side()
 
     def _put_side_by_side(self) -> None:
@@ -205,8 +276,11 @@ class ValidationTogether:
         places = [self._place_of[k] for k in networks]
         X, targets, weights = (self._of(places, t) for t in (self.X, self.targets, self.weights))
         z = module.logits(X, networks)
-        losses = _weighted_mean(self.loss.per_row(z, targets), weights)
-        scores = self.score(z, targets, weights, self.loss.mean)
+        common = self._tasks[0].common
+        options = options_of([self._tasks[k] for k in networks], self._dtype, self._device)
+        loss, score = LOSSES[common.loss].given(options), SCORES[common.score]
+        losses = _weighted_mean(loss.per_row(z, targets), weights)
+        scores = score.of(z, targets, weights, loss.mean, *score.given(options))
         found = {}
         for i, (loss, score) in enumerate(torch.stack([losses, scores], 1).tolist()):
             n = self._n_rows[places[i]]

@@ -30,6 +30,5 @@ INPUT, OUTPUT = 1, 2  # what is kept
 GEMM, LOSS, MEAN, SCORE, PENALTY, CLIP, DECAY, UPDATE = range(8)
 N_ADDRESSES = 8
 
-# Places in ``numbers``, in float64: what a step depends on.
-RATE, L1, L2, WEIGHT_DECAY, MAX_VALUE, MAX_NORM, SLOPE = range(7)
-N_NUMBERS = 7
+# Places in ``numbers``, in float64: what a step depends on; from the last on, the loss' options.
+RATE, L1, L2, WEIGHT_DECAY, MAX_VALUE, MAX_NORM, SLOPE, OPTIONS = range(8)

@@ -32,11 +32,11 @@ KINDS: dict[str, Callable[[Any], Any]] = {
     # (n, slope, z, h): h = f(z), which may be the same array. Or, for a derivative,
     # (n, slope, saved, d): d *= f'(z); saved is f(z), or z where the row says so.
     "activation": lambda x: _void(_INDEX, _NUMBER, x, x),
-    # (n, m, z, t, scale, d): the sum over n rows of scale · loss; d is its gradient in z;
+    # (n, m, z, t, scale, options, d): the sum over n rows of scale · loss; d is its gradient in z;
     # scale has an entry for each output
-    "loss": lambda x: _NUMBER(_INDEX, _INDEX, x, x, _NUMBERS, x),
-    # (n, m, mean, t, weights): the score of n rows
-    "score": lambda x: _NUMBER(_INDEX, _INDEX, x, x, _NUMBERS),
+    "loss": lambda x: _NUMBER(_INDEX, _INDEX, x, x, _NUMBERS, _NUMBERS, x),
+    # (n, m, mean, t, weights, options): the score of n rows
+    "score": lambda x: _NUMBER(_INDEX, _INDEX, x, x, _NUMBERS, _NUMBERS),
     # (n, step, rate, settings, flat, gradient, first, second): a step of n parameters, the first
     # of which is number 1; first and second are its memory, settings what its row makes of them
     "update": lambda x: _void(_INDEX, _NUMBER, _NUMBER, _NUMBERS, x, x, x, x),

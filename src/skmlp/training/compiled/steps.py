@@ -15,6 +15,7 @@ from .codes import (
     MAX_NORM,
     MAX_VALUE,
     MEAN,
+    OPTIONS,
     PENALTY,
     RATE,
     SCORE,
@@ -38,10 +39,12 @@ def transpose(n, m, source, target):
 
 
 @compiled
-def found_on(held_out, at, slope, flat, levels, found):
+def found_on(held_out, at, numbers, flat, levels, found):
     """Put loss and score on held-out rows into ``found``; see `Validation`."""
-    rows, T, shares, weights, order, at_once, layers, units, saved, z, gradient = held_out
-    last, n = layers.shape[0] - 1, order.size
+    (
+        rows, T, shares, weights, of_score, order, at_once, layers, units, saved, z, gradient
+    ) = held_out  # fmt: skip
+    last, n, slope = layers.shape[0] - 1, order.size, numbers[SLOPE]
     m, begins = layers[last, WIDTH], layers[last, UNITS_AT]
     for first in range(0, n, at_once):
         B = min(at_once, n - first)
@@ -49,15 +52,15 @@ def found_on(held_out, at, slope, flat, levels, found):
         forward(at[GEMM], rows, order, first, layers, slope, flat, units, saved, B, levels, B, B)
         for i in range(B * m):
             z[first * m + i] = units[begins + i]
-    found[0] = call_for_number(at[LOSS], n, m, z, T, shares, gradient)
+    found[0] = call_for_number(at[LOSS], n, m, z, T, shares, numbers[OPTIONS:], gradient)
     if at[MEAN]:
         call(at[MEAN], n * m, slope, z, z)
-    found[1] = call_for_number(at[SCORE], n, m, z, T, weights)
+    found[1] = call_for_number(at[SCORE], n, m, z, T, weights, of_score)
 
 
 @Loop
-def validate(held_out, at, slope, flat, levels, found):
-    found_on(held_out, at, slope, flat, levels, found)
+def validate(held_out, at, numbers, flat, levels, found):
+    found_on(held_out, at, numbers, flat, levels, found)
 
 
 @Loop
@@ -92,7 +95,7 @@ def take_steps(
     units, saved, deltas, targets, scale = space
     first, slope, n_rows = begin, numbers[SLOPE], order.size // losses.size
     last, n_settings = layers.shape[0] - 1, settings.size - 1
-    m, begins = layers[last, WIDTH], layers[last, UNITS_AT]
+    m, begins, options = layers[last, WIDTH], layers[last, UNITS_AT], numbers[OPTIONS:]
     for step in range(n_steps):
         epoch = first // n_rows
         B = min(batch, (epoch + 1) * n_rows - first)
@@ -112,10 +115,10 @@ def take_steps(
         if by_columns and m > 1:  # to rows and back; one output's are the same
             logits = saved[begins:]
             transpose(m, B, z, logits)
-            loss = call_for_number(at[LOSS], B, m, logits, targets, scale, z)
+            loss = call_for_number(at[LOSS], B, m, logits, targets, scale, options, z)
             transpose(B, m, z, d)
         else:
-            loss = call_for_number(at[LOSS], B, m, z, targets, scale, d)
+            loss = call_for_number(at[LOSS], B, m, z, targets, scale, options, d)
         backward(
             at[GEMM], rows, order, first, layers, slope, flat, gradient, units, saved, deltas, B,
             levels, step, batch,
@@ -135,7 +138,7 @@ def take_steps(
         first += B
         if first == (epoch + 1) * n_rows:
             if found.size:
-                found_on(held_out, at, slope, flat, levels, found[epoch])
+                found_on(held_out, at, numbers, flat, levels, found[epoch])
             if kept.size:
                 for i in range(flat.size):
                     kept[epoch, i] = flat[i]

@@ -35,7 +35,7 @@ from .codes import (
     MEAN,
     N_ADDRESSES,
     N_COLUMNS,
-    N_NUMBERS,
+    OPTIONS,
     OUTPUT,
     PENALTY,
     RATE,
@@ -108,7 +108,7 @@ def set_levels(table: np.ndarray, begins: Sequence[int]) -> None:
 
 def numbers_of(task: TrainingTask) -> np.ndarray:
     """The numbers at the start of training."""
-    numbers = np.zeros(N_NUMBERS)
+    numbers = np.zeros(OPTIONS + len(task.loss_options))
     numbers[RATE] = task.learning_rate_init
     numbers[L1] = task.alpha * task.l1_ratio
     numbers[L2] = task.alpha * (1.0 - task.l1_ratio)
@@ -116,6 +116,7 @@ def numbers_of(task: TrainingTask) -> np.ndarray:
     numbers[MAX_VALUE] = np.inf if task.max_grad_value is None else task.max_grad_value
     numbers[MAX_NORM] = np.inf if task.max_grad_norm is None else task.max_grad_norm
     numbers[SLOPE] = task.negative_slope
+    numbers[OPTIONS:] = task.loss_options
     return numbers
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -10,10 +11,11 @@ from scipy.sparse import issparse
 
 from ...task import TrainingTask
 from ..row_weights import validation_weights
+from ..validation import SCORES
 from .arrays import fixed, rows_of, workspace
 from .codes import N_COLUMNS
 from .steps import validate
-from .tables import addresses_of, layer_table
+from .tables import addresses_of, layer_table, numbers_of
 
 # Numbers in the widest layer's output per pass: it then stays within the cache.
 _NUMBERS_AT_ONCE = 1 << 18
@@ -24,8 +26,9 @@ LEVELS = fixed(np.empty(0), "uint16")  # of no dropout
 def held_out(task: TrainingTask) -> tuple[Any, ...]:
     """A network's held-out rows and the memory for them, as the loops take them; may be none.
 
-    Rows, targets, weights that sum to 1 (for each output), weights, the order of rows, how many
-    are predicted at once; the table of layers, and memory for units, logits and their gradient.
+    Rows, targets, weights that sum to 1 (for each output), weights, the score's options, the order
+    of rows, how many are predicted at once; the table of layers, and memory for units, logits and
+    their gradient.
     """
     if task.validation is None:
         return _none_held_out(task.dtype)
@@ -35,13 +38,14 @@ def held_out(task: TrainingTask) -> tuple[Any, ...]:
     table = layer_table(sizes, task.activations, at_once, dtype, sparse=is_sparse)
     weights = validation_weights(rows).astype(np.float64)
     shares = np.repeat(weights / weights.sum(), sizes[-1])
-    return _as_loops_take(rows.X, rows.targets, shares, weights, at_once, table, dtype)
+    options = SCORES[task.score].given(task.loss_options)
+    return _as_loops_take(rows.X, rows.targets, shares, weights, options, at_once, table, dtype)
 
 
 @cache
 def _none_held_out(dtype: str) -> tuple[Any, ...]:
     nothing, no_layers = np.empty((0, 1), dtype), np.zeros((1, N_COLUMNS), np.int64)
-    return _as_loops_take(nothing, nothing, np.empty(0), np.empty(0), 0, no_layers, dtype)
+    return _as_loops_take(nothing, nothing, np.empty(0), np.empty(0), (), 0, no_layers, dtype)
 
 
 def _as_loops_take(
@@ -49,6 +53,7 @@ def _as_loops_take(
     targets: np.ndarray,
     shares: np.ndarray,
     weights: np.ndarray,
+    options: Sequence[float],
     at_once: int,
     table: np.ndarray,
     dtype: str,
@@ -58,6 +63,7 @@ def _as_loops_take(
         fixed(targets, dtype),
         fixed(shares, "float64"),
         fixed(weights, "float64"),
+        fixed(np.array(options), "float64"),
         fixed(np.arange(X.shape[0]), "int64"),
         at_once,
         table,
@@ -70,11 +76,11 @@ class Validation:
     """The held-out rows of one network."""
 
     def __init__(self, task: TrainingTask):
-        self.dtype, self.slope = task.dtype, task.negative_slope
+        self.dtype, self.numbers = task.dtype, numbers_of(task)
         self.at, self.held_out = addresses_of(task), held_out(task)
 
     def __call__(self, flat: np.ndarray) -> tuple[float, float]:
         """Loss and score."""
         found = np.empty(2)
-        validate(self.dtype, self.held_out, self.at, self.slope, flat, LEVELS, found)
+        validate(self.dtype, self.held_out, self.at, self.numbers, flat, LEVELS, found)
         return float(found[0]), float(found[1])
