@@ -415,6 +415,17 @@ def test_validated_epochs_are_one_call_until_patience_could_end(monkeypatch):
     assert len(result.validation_scores) == 6
 
 
+def test_many_held_out_rows_are_few_epochs_a_call(monkeypatch):
+    """So that an interrupt is heard soon."""
+    seen = calls_of_loops(monkeypatch)
+    monkeypatch.setattr(network, "_MOST_ROWS", 40 * 10)
+    loops([make_task(max_iter=20)])
+    assert seen == [10, 10]
+    seen.clear()
+    loops([make_task(max_iter=20, validation=random_rows(n=160))])
+    assert seen == [2] * 10
+
+
 @pytest.mark.parametrize(
     "others",
     [

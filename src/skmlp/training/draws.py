@@ -51,6 +51,8 @@ class Levels:
     ----------
     thresholds : ndarray of int
         0 for a layer without dropout.
+    active : bool
+        Whether any layer has dropout.
     drawn : ndarray of uint16
         The layers' levels, each (steps, batch_size, width), one layer after the other.
     step : int
@@ -65,15 +67,12 @@ class Levels:
         rng: np.random.Generator,
     ):
         self.thresholds = thresholds(probabilities).astype(np.int64)
+        self.active = bool(self.thresholds.any())
         self.widths, self.batch_size, self.rng = widths, batch_size, rng
         self.n_steps = steps_per_draw(batch_size, widths)
         self.drawn = np.empty(0, np.uint16)
         self.step = self.n_steps
         self._state = rng.bit_generator.state
-
-    @property
-    def active(self) -> bool:
-        return bool(self.thresholds.any())
 
     @property
     def steps_left(self) -> int:

@@ -5,9 +5,9 @@ from __future__ import annotations
 # Columns of ``layers``, an integer table with a row for each layer of units, the input's first.
 # Numbers: width; where its values begin in the workspace; where the weights and biases that lead to
 # it begin among the parameters; what the workspace's second part keeps for the derivative; its
-# dropout threshold; where its random levels begin. Addresses of pieces: the product that leads to
-# it (for the input: what gathers rows), the gradients of its weights and biases and that of the
-# layer below, its activation and the derivative, dropout.
+# dropout threshold; where its random levels begin. Addresses of pieces: the product of matrices, if
+# not BLAS's; what leads to it (for the input: what gathers rows), the gradients of its weights and
+# biases and that of the layer below; its activation and the derivative; dropout.
 (
     WIDTH,
     UNITS_AT,
@@ -16,14 +16,15 @@ from __future__ import annotations
     SAVED,
     THRESHOLD,
     LEVELS_AT,
+    PRODUCT,
     FORWARD,
     GRADIENT,
     BACK,
     ACTIVATE,
     DERIVE,
     DROP,
-) = range(13)
-N_COLUMNS = 13
+) = range(14)
+N_COLUMNS = 14
 INPUT, OUTPUT = 1, 2  # what is kept
 
 # Places in ``at``, the addresses of what a network has besides its layers; 0: it has it not.

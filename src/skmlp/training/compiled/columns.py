@@ -19,7 +19,7 @@ def gather(B, p, X, order, first, out):
             out[k * B + i] = X[at + k]
 
 
-def forward(gemm, B, p, m, a, W, b, z):
+def forward(gemm, product, B, p, m, a, W, b, z):
     """z = Wᵀ · a + b."""
     for j in range(m):
         for i in range(B):
@@ -30,7 +30,7 @@ def forward(gemm, B, p, m, a, W, b, z):
                 z[j * B + i] += w * a[k * B + i]
 
 
-def gradient(gemm, B, p, m, a, d, by_weight, by_bias):
+def gradient(gemm, product, B, p, m, a, d, by_weight, by_bias):
     """by_weight (p, m) = a · dᵀ, and by_bias (m,) the sums of d's columns."""
     zero = type(d[0])(0)
     for k in range(p):
@@ -46,7 +46,7 @@ def gradient(gemm, B, p, m, a, d, by_weight, by_bias):
         by_bias[j] = total
 
 
-def back(gemm, B, p, m, d, W, out):
+def back(gemm, product, B, p, m, d, W, out):
     """out (p, B) = W · d."""
     zero = type(d[0])(0)
     for k in range(p):

@@ -1,7 +1,8 @@
 """Pieces of a layer from p units to m, for B rows: the values of one row lie together.
 
 Arrays are flat: a (B, p) are the units below, W (p, m) and b (m,) the layer's parameters,
-z (B, m) its own units, d (B, m) the gradient in them.
+z (B, m) its own units, d (B, m) the gradient in them. ``product`` is the address of
+`products.product`, or 0 for BLAS's, whose address is ``gemm``.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from .blas import AS_IT_IS, TRANSPOSED, call_gemm
+from .pieces import call
 
 # Products of at most this many multiplications are plain loops: a call of BLAS costs as much.
 _FEW = 2048
@@ -23,58 +25,48 @@ def gather(B, p, X, order, first, out):
             out[i * p + k] = X[at + k]
 
 
-def forward(gemm, B, p, m, a, W, b, z):
+def forward(gemm, product, B, p, m, a, W, b, z):
     """z = a · W + b."""
     zero, one = type(z[0])(0), type(z[0])(1)
-    if B * p * m > _FEW:
-        call_gemm(gemm, AS_IT_IS, AS_IT_IS, m, B, p, one, zero, W, m, a, p, z, m)
-        for i in range(B):
-            for j in range(m):
-                z[i * m + j] += b[j]
-    elif m == 1:
+    if m == 1:
         for i in range(B):
             total = zero
             for k in range(p):
                 total += a[i * p + k] * W[k]
             z[i] = total + b[0]
+    elif product:
+        call(product, B, p, m, a, p, 1, W, z, b)
     else:
+        call_gemm(gemm, AS_IT_IS, AS_IT_IS, m, B, p, one, zero, W, m, a, p, z, m)
         for i in range(B):
             for j in range(m):
-                z[i * m + j] = b[j]
-            for k in range(p):
-                v = a[i * p + k]
-                for j in range(m):
-                    z[i * m + j] += v * W[k * m + j]
+                z[i * m + j] += b[j]
 
 
-def gradient(gemm, B, p, m, a, d, by_weight, by_bias):
+def gradient(gemm, product, B, p, m, a, d, by_weight, by_bias):
     """by_weight (p, m) = aᵀ · d, and by_bias (m,) the sum of d's rows."""
     zero, one = type(d[0])(0), type(d[0])(1)
-    if B * p * m > _FEW:
-        call_gemm(gemm, AS_IT_IS, TRANSPOSED, m, p, B, one, zero, d, m, a, p, by_weight, m)
-    else:
-        for k in range(p * m):
+    for j in range(m):
+        by_bias[j] = zero
+    if m == 1:
+        for k in range(p):
             by_weight[k] = zero
         for i in range(B):
-            if m == 1:  # a loop of its own: one of a single turn is slow
-                for k in range(p):
-                    by_weight[k] += d[i] * a[i * p + k]
-                continue
             for k in range(p):
-                v = a[i * p + k]
-                for j in range(m):
-                    by_weight[k * m + j] += v * d[i * m + j]
-    for j in range(m):
-        by_bias[j] = d[j]
-    for i in range(1, B):
+                by_weight[k] += d[i] * a[i * p + k]
+    elif product:
+        call(product, p, B, m, a, 1, p, d, by_weight, by_bias)
+    else:
+        call_gemm(gemm, AS_IT_IS, TRANSPOSED, m, p, B, one, zero, d, m, a, p, by_weight, m)
+    for i in range(B):
         for j in range(m):
             by_bias[j] += d[i * m + j]
 
 
-def back(gemm, B, p, m, d, W, out):
+def back(gemm, product, B, p, m, d, W, out):
     """out (B, p) = d · Wᵀ."""
     zero, one = type(d[0])(0), type(d[0])(1)
-    if B * p * m > _FEW:
+    if m > 1 and B * p * m > _FEW:
         call_gemm(gemm, TRANSPOSED, AS_IT_IS, p, B, m, one, zero, W, m, d, m, out, p)
         return
     for i in range(B):

@@ -18,7 +18,7 @@ from .validation import Validation
 
 # Numbers in the widest layer's units of one part of the rows, which then stay within the cache;
 # or as many as there are weights: each part has a gradient, to be filled and added up.
-_NUMBERS_AT_ONCE = 1 << 16
+_NUMBERS_AT_ONCE = 1 << 14
 
 
 class CompiledEvaluator:

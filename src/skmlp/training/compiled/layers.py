@@ -13,6 +13,7 @@ from .codes import (
     INPUT,
     LEVELS_AT,
     OUTPUT,
+    PRODUCT,
     SAVED,
     THRESHOLD,
     UNITS_AT,
@@ -44,11 +45,11 @@ def forward(gemm, rows, order, first, layers, slope, flat, units, saved, B, leve
         p, m, at = layers[layer - 1, WIDTH], layers[layer, WIDTH], layers[layer, UNITS_AT]
         W, b = flat[layers[layer, WEIGHTS_AT] :], flat[layers[layer, BIASES_AT] :]
         below, out = units[layers[layer - 1, UNITS_AT] :], units[at:]
-        product = layers[layer, FORWARD]
+        piece = layers[layer, FORWARD]
         if sparse and layer == 1:
-            call(product, B, p, m, order, first, data, indices, indptr, W, b, out)
+            call(piece, B, p, m, order, first, data, indices, indptr, W, b, out)
         else:
-            call(product, gemm, B, p, m, below, W, b, out)
+            call(piece, gemm, layers[layer, PRODUCT], B, p, m, below, W, b, out)
         if layer < last:
             threshold = layers[layer, THRESHOLD]
             if layers[layer, SAVED] == INPUT:
@@ -71,15 +72,15 @@ def backward(
     for layer in range(layers.shape[0] - 1, 0, -1):
         below, w_at = layer - 1, layers[layer, WEIGHTS_AT]
         p, m, a_at = layers[below, WIDTH], layers[layer, WIDTH], layers[below, UNITS_AT]
-        d, a, product = deltas[layers[layer, UNITS_AT] :], units[a_at:], layers[layer, GRADIENT]
+        d, a, piece = deltas[layers[layer, UNITS_AT] :], units[a_at:], layers[layer, GRADIENT]
         by_weight, by_bias = gradient[w_at:], gradient[layers[layer, BIASES_AT] :]
         if layer == 1 and indptr.size > 0:
-            call(product, B, p, m, order, first, data, indices, indptr, d, by_weight, by_bias)
+            call(piece, B, p, m, order, first, data, indices, indptr, d, by_weight, by_bias)
         else:
-            call(product, gemm, B, p, m, a, d, by_weight, by_bias)
+            call(piece, gemm, layers[layer, PRODUCT], B, p, m, a, d, by_weight, by_bias)
         if below:
             out, threshold = deltas[a_at:], layers[below, THRESHOLD]
-            call(layers[layer, BACK], gemm, B, p, m, d, flat[w_at:], out)
+            call(layers[layer, BACK], gemm, layers[layer, PRODUCT], B, p, m, d, flat[w_at:], out)
             if threshold:
                 here = levels[layers[below, LEVELS_AT] + step * batch * p :]
                 call(layers[below, DROP], B, p, threshold, here, out)

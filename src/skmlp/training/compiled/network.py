@@ -105,7 +105,9 @@ class CompiledNetwork:
         task, order = self.task, self.order
         if task.verbose or task.learning_rate == "invscaling":
             return 1
-        most = min(self._most_steps // order.n_batches, _MOST_ROWS // order.n_rows)
+        rows = order.n_rows + (len(task.validation) if task.validation else 0)
+        steps = order.n_batches * rows / order.n_rows  # as if held-out rows were steps too
+        most = min(self._most_steps / steps, _MOST_ROWS / rows)
         if task.early_stopping:
             most = min(most, _MOST_NUMBERS // self.gradient.size)
         if self.levels.active:

@@ -44,11 +44,12 @@ KINDS: dict[str, Callable[[Any], Any]] = {
     "penalty": lambda x: _NUMBER(_INDEX, _NUMBER, _NUMBER, x, x),
     "clip": lambda x: _void(_INDEX, _NUMBER, _NUMBER, x),
     "decay": lambda x: _void(_INDEX, _NUMBER, x),
-    # Of layers: see `dense`
+    # Of layers: see `products` and `dense`
     "gather": lambda x: _void(_INDEX, _INDEX, x, _INDICES, _INDEX, x),
-    "forward": lambda x: _void(*[_INDEX] * 4, x, x, x, x),
-    "gradient": lambda x: _void(*[_INDEX] * 4, x, x, x, x),
-    "back": lambda x: _void(*[_INDEX] * 4, x, x, x),
+    "product": lambda x: _void(*[_INDEX] * 3, x, _INDEX, _INDEX, x, x, x),
+    "forward": lambda x: _void(*[_INDEX] * 5, x, x, x, x),
+    "gradient": lambda x: _void(*[_INDEX] * 5, x, x, x, x),
+    "back": lambda x: _void(*[_INDEX] * 5, x, x, x),
     "drop": lambda x: _void(_INDEX, _INDEX, _INDEX, types.CPointer(types.uint16), x),
     "sparse": lambda x: _void(*[_INDEX] * 3, _INDICES, _INDEX, x, *_CSR, x, x, x),
 }

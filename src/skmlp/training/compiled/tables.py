@@ -12,7 +12,7 @@ from ...network.losses import LOSSES
 from ...task import TrainingTask
 from ..optimizers import OPTIMIZERS
 from ..validation import SCORES
-from . import columns, dense, rules
+from . import columns, dense, products, rules
 from .blas import gemm_address
 from .codes import (
     ACTIVATE,
@@ -38,6 +38,7 @@ from .codes import (
     OPTIONS,
     OUTPUT,
     PENALTY,
+    PRODUCT,
     RATE,
     SAVED,
     SCORE,
@@ -54,6 +55,8 @@ from .pieces import address_of
 # Products of at most this many multiplications are loops over the rows of a batch: a call of BLAS
 # costs as much.
 _FEW = 1 << 13
+# Weights of fewer bytes are read from the cache again and again faster than BLAS copies them.
+_CACHE_BYTES = 1 << 16
 
 
 def is_small(sizes: Sequence[int], n_rows: int) -> bool:
@@ -85,6 +88,9 @@ def layer_table(
     table[1:, BIASES_AT] = sum(n_weights) + np.cumsum([0, *sizes[1:-1]])
     if thresholds is not None:
         table[1:-1, THRESHOLD] = thresholds
+    in_cache = np.array([0, *n_weights]) * np.dtype(dtype).itemsize < _CACHE_BYTES
+    if form is dense and (in_cache & (table[:, WIDTH] > 1))[1:].any():
+        table[in_cache, PRODUCT] = address_of(products.product, "product", dtype)
     table[0, FORWARD] = address_of(form.gather, "gather", dtype)
     table[1:, FORWARD] = address_of(form.forward, "forward", dtype)
     table[1:, GRADIENT] = address_of(form.gradient, "gradient", dtype)
