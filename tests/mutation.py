@@ -44,6 +44,7 @@ ENOUGH = 0.95
 # The tests of each module: its own, then those that see it at work.
 MODULES = {
     "network.initialization": ["initialization", "stack", "oracles"],
+    "network.rules": ["rules", "initialization"],
     "network.losses": ["losses", "mlp", "layers", "oracles"],
     "network.activations": ["activations", "mlp", "padding", "initialization", "oracles"],
     "network.mlp": ["mlp", "layers", "stack", "callbacks"],

@@ -26,7 +26,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_sp
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skmlp import MLPClassifier, MLPRegressor, config
+from skmlp import MLPClassifier, MLPRegressor, VarianceScaling, config
 from skmlp.estimators import base
 from skmlp.estimators.rows import fresh_random_state
 from skmlp.training.stack import Stack
@@ -200,6 +200,28 @@ def test_partial_fit_after_fit_starts_from_its_weights(cls):
     assert_bit_equal(model.partial_fit(X, y), again.partial_fit(X, y))
     assert len(model.loss_curve_) == 6
     assert model.loss_curve_[-1] < model.loss_curve_[0]
+
+
+@both
+def test_the_rules_of_the_start_do_not_count_where_a_fit_goes_on(cls):
+    model = small(cls, warm_start=True, max_iter=2, bias_initialization=0.5)
+    X, y = data(model)
+    same = clone(model).fit(X, y).fit(X, y)
+    model.fit(X, y).set_params(bias_initialization="torch", initialization=VarianceScaling(9.0))
+    assert_bit_equal(model.fit(X, y), same)
+    assert_bit_equal(
+        model.set_params(bias_initialization=7.0).partial_fit(X, y), same.partial_fit(X, y)
+    )
+
+
+@both
+def test_biases_start_where_they_are_asked_to(cls):
+    X, y = data(small(cls))
+    for rule, least, most in [("zeros", 0, 1e-6), (0.5, 0.499, 0.501), ("torch", 0.01, 0.46)]:
+        model = small(cls, optimizer="sgd", learning_rate_init=1e-9, bias_initialization=rule)
+        biases = np.abs(np.concatenate(model.fit(X, y).intercepts_))
+        assert biases.min() >= least * (rule != "torch")
+        assert least <= biases.max() <= most
 
 
 @both
@@ -584,7 +606,8 @@ BAD_PARAMETERS = [
         [0, -3, 2.5, (5, 0), (5, -1), (5, 2.5), "10", None, True, (5, "a"), [[5]]],
     ),
     ("activation", ["relu6", ["relu", "step"], 3]),
-    ("initialization", ["xavier", None, 1.0]),
+    ("initialization", ["xavier", None, 1.0, VarianceScaling]),
+    ("bias_initialization", ["ones", True, np.nan, np.inf, [0.1], lambda n, rng: np.zeros(n)]),
     ("optimizer", ["adams", torch.nn.Linear, None, torch.optim.SGD([torch.zeros(1)], lr=0.1)]),
     ("alpha", [-1, np.nan, np.inf * -1, "a"]),
     ("l1_ratio", [-0.1, 1.1]),
@@ -630,6 +653,7 @@ def test_unknown_names_come_with_the_known_ones():
     for name, known in [
         ("activation", "'mish'"),
         ("initialization", "'he_normal_fan_out'"),
+        ("bias_initialization", "'sklearn'.*a finite number"),
         ("optimizer", "'adadelta'.*'lbfgs'"),
         ("learning_rate", "'invscaling'"),
     ]:

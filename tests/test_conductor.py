@@ -13,7 +13,7 @@ import torch
 from helpers import assert_same, make_task, random_rows, trained_alone
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from skmlp import config
+from skmlp import Normal, config
 from skmlp.training import Conductor, conductor, stacks, train
 from skmlp.training.progress import DivergenceError
 
@@ -157,6 +157,15 @@ def test_a_users_function_runs_only_while_an_outcome_is_waited_for():
         training.outcome(tickets[1])
     assert n_calls == len(calls) > 0
     assert all(calls)
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_a_rule_of_the_package_need_not_wait():
+    with Conductor(2) as training:
+        tickets = [training.add(make_task(seed=k, initialization=Normal(0.1))) for k in range(2)]
+        assert all(ticket.result(timeout=30).n_iter == 5 for ticket in tickets)
+        for ticket in tickets:
+            training.outcome(ticket)
 
 
 @pytest.mark.usefixtures("two_threads")

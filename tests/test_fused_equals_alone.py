@@ -77,6 +77,7 @@ def random_configuration(rng: np.random.Generator) -> Configuration:
         "tol": one_of(1e-4, 0.05),
         "early_stopping": one_of(False, True),
         "validation_fraction": one_of(0.1, 0.3),
+        "bias_initialization": one_of(None, None, "torch", 0.1),
     }
     fit_parameters = {}
     if rng.random() < 0.3:

@@ -7,7 +7,13 @@ import pytest
 import torch
 
 from skmlp.network.activations import ACTIVATIONS
-from skmlp.network.initialization import INITIALIZATIONS, Layer, initial_layer
+from skmlp.network.initialization import (
+    BIAS_INITIALIZATIONS,
+    INITIALIZATIONS,
+    Layer,
+    initial_biases,
+    initial_layer,
+)
 
 FAN_IN, FAN_OUT, SLOPE = 300, 500, 0.2
 GLOROT, HE = 2 / (FAN_IN + FAN_OUT), 2 / FAN_IN
@@ -92,6 +98,32 @@ def test_torch_rule_has_the_bounds_of_torch_nn_linear():
     weights, biases = draw("torch")
     assert np.abs(weights).max() == pytest.approx(linear.weight.abs().max().item(), rel=1e-3)
     assert np.abs(biases).max() == pytest.approx(linear.bias.abs().max().item(), rel=0.02)
+
+
+# name -> bound, for logistic hidden layers and others
+BIAS_BOUNDS = {
+    "zeros": (0.0, 0.0),
+    "torch": (1 / sqrt(FAN_IN), 1 / sqrt(FAN_IN)),
+    "sklearn": (sqrt(2 / (FAN_IN + FAN_OUT)), sqrt(6 / (FAN_IN + FAN_OUT))),
+}
+
+
+@pytest.mark.parametrize("name", BIAS_INITIALIZATIONS)
+@pytest.mark.parametrize("hidden", ["logistic", "tanh"])
+def test_biases_of_a_rule_of_their_own_fill_its_interval(name, hidden):
+    bound = BIAS_BOUNDS[name][hidden != "logistic"]
+    layer = Layer(FAN_IN, FAN_OUT, "identity", hidden_activation=hidden)
+    biases = initial_biases(name, layer, np.random.default_rng(0))
+    assert biases.shape == (FAN_OUT,)
+    assert 0.98 * bound <= np.abs(biases).max() <= bound
+    assert biases.var() == pytest.approx(bound**2 / 3, rel=0.15)  # 500 draws: 4 % of error
+    np.testing.assert_array_equal(biases, initial_biases(name, layer, np.random.default_rng(0)))
+
+
+def test_biases_by_a_number_are_that_number():
+    biases = initial_biases(-2, Layer(4, 3), np.random.default_rng(0))
+    np.testing.assert_array_equal(biases, [-2.0, -2.0, -2.0])
+    assert biases.dtype == np.float64
 
 
 @pytest.mark.parametrize("shape", [(40, 40), (40, 70), (70, 40)])

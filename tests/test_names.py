@@ -15,6 +15,7 @@ from skmlp.estimators.constraints import CONSTRAINTS, REGRESSOR_CONSTRAINTS
     [
         (names.ActivationName, "activation"),
         (names.InitializationName, "initialization"),
+        (names.BiasInitializationName, "bias_initialization"),
         (names.OptimizerName, "optimizer"),
         (names.ScheduleName, "learning_rate"),
         (names.RegressionLossName, "loss"),

@@ -69,6 +69,7 @@ def drawn_task(seed: int) -> TrainingTask:
             epsilon=1e-3 if narrow else float(choose([1e-8, 1e-3])),
         ),
         initialization=str(choose(list(INITIALIZATIONS))),
+        bias_initialization=[None, None, "torch", 0.1][seed % 4],
         seed=seed,
         dtype=dtype,
         alpha=float(choose([0.0, 1e-4, 0.1])),

@@ -11,6 +11,7 @@ import torch
 from helpers import assert_same, drawn_options, make_task, random_rows, trained_alone
 
 from skmlp.network.architecture import NetworkArrays
+from skmlp.network.initialization import Layer, initial_biases, initial_layer
 from skmlp.network.losses import LOSSES
 from skmlp.task import CallbackView, OptimizerSettings, Rows
 from skmlp.training import stack_optimizer, stacks, train
@@ -305,6 +306,25 @@ def test_the_output_layer_starts_as_the_last_hidden_activation_asks():
         bound = np.sqrt((2 if last == "logistic" else 6) / (hidden[-1] + 3))
         largest = np.abs(coefs[-1]).max()
         assert 0.7 * bound < largest <= bound
+
+
+LAYERS = [Layer(5, 8, "tanh", 0.01, "tanh"), Layer(8, 6, "tanh", 0.01, "tanh")]
+LAYERS += [Layer(6, 3, "identity", 0.01, "tanh")]
+
+
+@pytest.mark.parametrize("rule", ["glorot_uniform", "sklearn", lambda s, rng: rng.normal(size=s)])
+@pytest.mark.parametrize("biases", [None, "zeros", "torch", "sklearn", 0.25])
+def test_biases_of_their_own_are_drawn_after_all_weights(rule, biases):
+    task = make_task(initialization=rule, bias_initialization=biases)
+    coefs, intercepts, _ = starting_weights(task, np.random.default_rng(0))
+    rng = np.random.default_rng(0)
+    expected = [initial_layer(rule, layer, rng) for layer in LAYERS]
+    if biases is not None:
+        own = [initial_biases(biases, layer, rng) for layer in LAYERS]
+        expected = [(w, b) for (w, _), b in zip(expected, own, strict=True)]
+    for w, b, (expected_w, expected_b) in zip(coefs, intercepts, expected, strict=True):
+        np.testing.assert_array_equal(w, expected_w)
+        np.testing.assert_array_equal(b, expected_b)
 
 
 @pytest.mark.parametrize("weighted", [False, True])

@@ -7,7 +7,7 @@ from typing import assert_type
 
 import numpy as np
 
-from skmlp import MLPClassifier, MLPRegressor
+from skmlp import MLPClassifier, MLPRegressor, Normal, VarianceScaling
 
 
 def right(X: np.ndarray, y: np.ndarray) -> None:
@@ -20,12 +20,16 @@ def right(X: np.ndarray, y: np.ndarray) -> None:
     assert_type(model.decision_function(X), np.ndarray)
     MLPRegressor(8, loss="quantile", quantile=0.9)
     MLPRegressor(16, loss="poisson", learning_rate="adaptive", batch_size="auto", dropout=[0.1])
+    MLPClassifier(initialization=VarianceScaling(2, "fan_out"), bias_initialization="torch")
+    MLPRegressor(initialization=Normal(0.1), bias_initialization=0.5)
 
 
 def wrong() -> None:
     MLPClassifier(activation="rleu")  # type: ignore[arg-type]
     MLPClassifier(optimizer="adm")  # type: ignore[arg-type]
     MLPClassifier(initialization="he")  # type: ignore[arg-type]
+    MLPClassifier(bias_initialization="ones")  # type: ignore[arg-type]
+    VarianceScaling(mode="fan")  # type: ignore[arg-type]
     MLPClassifier(learning_rate=0.1)  # type: ignore[arg-type]
     MLPRegressor(loss="hubert")  # type: ignore[arg-type]
     MLPRegressor(batch_size="all")  # type: ignore[arg-type]

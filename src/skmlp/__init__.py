@@ -10,15 +10,42 @@ if TYPE_CHECKING:
     from .estimators.classifier import MLPClassifier
     from .estimators.regressor import MLPRegressor
     from .fusion.fused import fused
+    from .network.rules import (
+        Constant,
+        Normal,
+        Orthogonal,
+        TruncatedNormal,
+        Uniform,
+        VarianceScaling,
+    )
     from .settings import config
 
-__all__ = ["MLPClassifier", "MLPRegressor", "__version__", "compare", "config", "fused"]
+__all__ = [
+    "Constant",
+    "MLPClassifier",
+    "MLPRegressor",
+    "Normal",
+    "Orthogonal",
+    "TruncatedNormal",
+    "Uniform",
+    "VarianceScaling",
+    "__version__",
+    "compare",
+    "config",
+    "fused",
+]
 
 # Imported when they are asked for: a fit does not need the comparison, and the command line is to
 # answer an interrupt from its first moment on.
 _HOMES = {
+    "Constant": "network.rules",
     "MLPClassifier": "estimators.classifier",
     "MLPRegressor": "estimators.regressor",
+    "Normal": "network.rules",
+    "Orthogonal": "network.rules",
+    "TruncatedNormal": "network.rules",
+    "Uniform": "network.rules",
+    "VarianceScaling": "network.rules",
     "compare": "comparison",
     "config": "settings",
     "fused": "fusion.fused",

@@ -150,6 +150,7 @@ class TrainingTask(Common):
     seed: int
     loss_options: tuple[float, ...] = ()
     initialization: Any = "auto"
+    bias_initialization: str | float | None = None
     initial: NetworkArrays | None = None
     alpha: float = 0.0
     l1_ratio: float = 0.0

@@ -34,6 +34,7 @@ from ..task import (
 )
 from .constraints import CONSTRAINTS, check_together
 from .convergence import convergence_messages
+from .equal_units import equal_units_message
 from .prediction import Trained, predict_logits
 from .rows import (
     as_rows,
@@ -222,6 +223,8 @@ class BaseMLP(BaseEstimator, ABC):
 
     def _train(self, train: Rows, validation: Rows | None, random_state, **state) -> Self:
         task = self._task(train, validation, random_state, **state)
+        if message := equal_units_message(task):
+            warn_caller(f"{type(self).__name__}: {message}")
         self._store(train_or_meet(task), task)
         return self
 
@@ -333,6 +336,7 @@ class BaseMLP(BaseEstimator, ABC):
             score=LOSSES[loss].score,
             loss_options=tuple(float(getattr(self, name)) for name in LOSSES[loss].options),
             initialization=self.initialization,
+            bias_initialization=self.bias_initialization,
             seed=int(random_state.randint(2**31 - 1)),
             device=device,
             dtype=dtype,

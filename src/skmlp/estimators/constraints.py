@@ -16,6 +16,7 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from ..network.losses import LOSSES, losses_of
+from ..network.rules import WeightRule, is_finite
 from ..task import FULL_BATCH_OPTIMIZERS
 
 
@@ -65,6 +66,11 @@ def per_layer(constraint: Options | Interval) -> Checked:
         )
 
     return Checked(accepts, "a list of such values, one per hidden layer")
+
+
+def _is_rule(value: object) -> bool:
+    """A callable; not a rule's class, which somebody meant to call."""
+    return callable(value) and not (isinstance(value, type) and issubclass(value, WeightRule))
 
 
 def _is_optimizer_class(value: object) -> bool:
@@ -122,7 +128,15 @@ CONSTRAINTS: dict[str, list] = {
     "activation": [_ACTIVATIONS, per_layer(_ACTIVATIONS)],
     "negative_slope": [_NON_NEGATIVE],
     "normalization": [TableNames("..network.layers", "NORMALIZATIONS"), None],
-    "initialization": [TableNames("..network.initialization", "INITIALIZATIONS"), callable],
+    "initialization": [
+        TableNames("..network.initialization", "INITIALIZATIONS"),
+        Checked(_is_rule, "a callable, such as skmlp.VarianceScaling()"),
+    ],
+    "bias_initialization": [
+        TableNames("..network.initialization", "BIAS_INITIALIZATIONS"),
+        Checked(is_finite, "a finite number"),
+        None,
+    ],
     "optimizer": [
         TableNames("..training.optimizers", "OPTIMIZERS", more=FULL_BATCH_OPTIMIZERS),
         Checked(_is_optimizer_class, "a torch.optim.Optimizer class or functools.partial of one"),

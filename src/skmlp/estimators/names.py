@@ -38,6 +38,7 @@ InitializationName = Literal[
     "torch",
     "lisa_sigmoid",
 ]
+BiasInitializationName = Literal["zeros", "sklearn", "torch"]
 OptimizerName = Literal[
     "adam", "adamw", "nadam", "adamax", "radam", "rmsprop", "adagrad", "adadelta", "sgd", "lbfgs"
 ]
@@ -56,6 +57,7 @@ RegressionLossName = Literal[
 LayerSizes = int | Sequence[int] | np.ndarray
 Activations = ActivationName | Sequence[ActivationName]
 Initialization = InitializationName | Callable[[tuple[int, int], np.random.Generator], Any]
+BiasInitialization = BiasInitializationName | float | None
 Optimizer = OptimizerName | Callable[..., Any]  # a torch.optim class, or a partial of one
 ClassWeight = dict[Any, float] | list[dict[Any, float]] | Literal["balanced"] | None
 RandomState = int | np.random.RandomState | None

@@ -13,6 +13,7 @@ from .base import BaseMLP, with_mini_batches
 from .constraints import CONSTRAINTS, REGRESSOR_CONSTRAINTS
 from .names import (
     Activations,
+    BiasInitialization,
     Initialization,
     LayerSizes,
     Optimizer,
@@ -62,15 +63,23 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         What stands between each hidden layer's product and its activation, with a trained scale and
         shift. "batch": each unit over the rows of the batch, in predictions by running averages
         (Ioffe & Szegedy 2015). "layer": each row over the layer's units (Ba et al. 2016).
-    initialization : str or callable, default="auto"
+    initialization : str, rule such as `skmlp.VarianceScaling`, or callable, default="auto"
         Starting weights. With fan_in and fan_out a layer's widths: "glorot_uniform",
         "glorot_normal" (variance 2/(fan_in + fan_out)), "he_uniform", "he_normal" (2/fan_in, for
         leaky_relu divided by 1 + slope²), "he_uniform_fan_out", "he_normal_fan_out" (2/fan_out),
         "lecun_uniform", "lecun_normal" (1/fan_in), "orthogonal", "sklearn" and "torch" (what
         those libraries do, biases included) and "lisa_sigmoid" (four times Glorot's bound).
         "auto" is LeCun's for selu and Glorot's otherwise; more than about five layers of the
-        ReLU family want He's. A callable gets ``((fan_in, fan_out), rng)``, with a
-        `numpy.random.Generator`, and returns the weights or a pair (weights, biases).
+        ReLU family want He's. Rules with parameters are ``VarianceScaling(scale=2)``,
+        ``Normal(std=0.01)``, ``TruncatedNormal(std=0.01)``, ``Uniform(bound=0.05)``,
+        ``Orthogonal(gain=1)`` and ``Constant(value=0)``, of `skmlp`. A callable gets
+        ``((fan_in, fan_out), rng)``, with a `numpy.random.Generator`, and returns the weights or a
+        pair (weights, biases).
+    bias_initialization : {"zeros", "torch", "sklearn"}, float or None, default=None
+        Starting biases. None: as ``initialization`` gives them, zero but for "torch", "sklearn" and
+        callables that return some. "torch" draws them within 1/√fan_in; "sklearn" within
+        √(6/(fan_in + fan_out)), for logistic hidden layers √(2/(fan_in + fan_out)); a number is
+        every bias. The weights are the same with all of them.
     optimizer : str, torch.optim.Optimizer class or functools.partial of one, default="adam"
         "adam", "adamw", "nadam", "adamax", "radam", "rmsprop", "adagrad", "adadelta", "sgd", or
         "lbfgs", which works on all rows at once. A class is called with the parameters and
@@ -219,6 +228,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         negative_slope: float = 0.01,
         normalization: Literal["batch", "layer"] | None = None,
         initialization: Initialization = "auto",
+        bias_initialization: BiasInitialization = None,
         optimizer: Optimizer = "adam",
         alpha: float = 0.0001,
         l1_ratio: float = 0.0,

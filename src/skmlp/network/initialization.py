@@ -1,4 +1,4 @@
-"""Starting weights of a layer.
+"""Starting weights and biases of a layer. (Rules that have parameters are in ``rules``.)
 
 fan_in and fan_out are a layer's input and output widths; W has shape (fan_in, fan_out), as in
 scikit-learn's ``coefs_``. All draws come from the generator that is passed in: `torch.nn.init`
@@ -13,6 +13,8 @@ from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .rules import orthonormal
 
 Arrays = tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -62,12 +64,8 @@ def _uniform(bound: Callable[[Layer], float], *, biases: bool = False) -> Rule:
 
 
 def _orthogonal(layer: Layer, rng: np.random.Generator) -> Arrays:
-    """Orthonormal rows or columns (Saxe et al. 2014), uniform over the orthogonal group."""
-    long, short = max(layer.fan_in, layer.fan_out), min(layer.fan_in, layer.fan_out)
-    q, r = np.linalg.qr(rng.normal(size=(long, short)))
-    # The signs of R's diagonal make the distribution Haar (Mezzadri 2007).
-    q = q * np.where(np.diag(r) < 0, -1.0, 1.0)
-    return (q if layer.fan_in >= layer.fan_out else q.T), np.zeros(layer.fan_out)
+    """Orthonormal rows or columns (Saxe et al. 2014)."""
+    return orthonormal((layer.fan_in, layer.fan_out), rng), np.zeros(layer.fan_out)
 
 
 def _auto(layer: Layer, rng: np.random.Generator) -> Arrays:
@@ -84,6 +82,10 @@ def _glorot(layer: Layer) -> float:
 
 def _sklearn_bound(layer: Layer) -> float:
     return sqrt((1.0 if layer.hidden_activation == "logistic" else 3.0) * _glorot(layer))
+
+
+def _torch_bound(layer: Layer) -> float:
+    return 1.0 / sqrt(layer.fan_in)
 
 
 INITIALIZATIONS: dict[str, Rule] = {
@@ -104,9 +106,16 @@ INITIALIZATIONS: dict[str, Rule] = {
     # sklearn.neural_network: √(2/(in+out)) for logistic, √(6/(in+out)) otherwise, biases too.
     "sklearn": _uniform(_sklearn_bound, biases=True),
     # torch.nn.Linear's default: weights and biases within 1/√fan_in.
-    "torch": _uniform(lambda layer: 1.0 / sqrt(layer.fan_in), biases=True),
+    "torch": _uniform(_torch_bound, biases=True),
     # The LISA deep learning tutorial's rule for sigmoid units: four times Glorot's bound.
     "lisa_sigmoid": _uniform(lambda layer: 4.0 * sqrt(3.0 * _glorot(layer))),
+}
+
+# Biases by a rule of their own: each is uniform within ± its bound.
+BIAS_INITIALIZATIONS: dict[str, Callable[[Layer], float]] = {
+    "zeros": lambda layer: 0.0,
+    "sklearn": _sklearn_bound,
+    "torch": _torch_bound,
 }
 
 
@@ -119,7 +128,7 @@ def initial_layer(
     ----------
     rule : str or callable
         A key of `INITIALIZATIONS`, or ``rule((fan_in, fan_out), rng)`` that returns the weights,
-        or a pair (weights, biases).
+        or a pair (weights, biases): the user's own, or one of `skmlp.network.rules`.
     layer : Layer
     rng : numpy.random.Generator
 
@@ -138,6 +147,24 @@ def initial_layer(
         _checked(weights, (layer.fan_in, layer.fan_out), "weights"),
         _checked(biases, (layer.fan_out,), "biases"),
     )
+
+
+def initial_biases(
+    rule: str | float, layer: Layer, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Biases (fan_out,) of one layer by a rule of their own, whatever that of the weights.
+
+    Parameters
+    ----------
+    rule : str or float
+        A key of `BIAS_INITIALIZATIONS`, or every bias' value.
+    layer : Layer
+    rng : numpy.random.Generator
+    """
+    if not isinstance(rule, str):
+        return np.full(layer.fan_out, float(rule))
+    bound = BIAS_INITIALIZATIONS[rule](layer)
+    return rng.uniform(-bound, bound, layer.fan_out)
 
 
 def _checked(values: object, shape: tuple[int, ...], what: str) -> NDArray[np.float64]:

@@ -15,6 +15,7 @@ import torch
 
 from ..machine.device import usual_torch
 from ..machine.processor import flushed_denormals, one_blas_thread
+from ..network.rules import is_users_code
 from ..task import FULL_BATCH_OPTIMIZERS, TrainingResult, TrainingTask
 from .bar import StackBar
 from .executors import is_for_loops
@@ -238,7 +239,7 @@ class Conductor:
 
 def _is_to_wait(task: TrainingTask) -> bool:
     full_batch = task.optimizer.family in FULL_BATCH_OPTIMIZERS
-    return bool(task.verbose) or full_batch or callable(task.initialization)
+    return bool(task.verbose) or full_batch or is_users_code(task.initialization)
 
 
 _open: set[Conductor] = set()

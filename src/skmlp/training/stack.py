@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..network.architecture import NetworkArrays
-from ..network.initialization import Layer, initial_layer
+from ..network.initialization import Layer, initial_biases, initial_layer
 from ..network.losses import LOSSES
 from ..network.mlp import StackedMLP
 from ..task import Checkpoint, RandomStates, TrainingResult, TrainingTask
@@ -309,7 +309,11 @@ def starting_weights(task: TrainingTask, rng: np.random.Generator) -> NetworkArr
         )
     ]
     drawn = [initial_layer(task.initialization, layer, rng) for layer in layers]
-    return NetworkArrays([w for w, _ in drawn], [b for _, b in drawn], {})
+    biases = [b for _, b in drawn]
+    if task.bias_initialization is not None:
+        # After all weights, so that these are the same whatever the rule of the biases.
+        biases = [initial_biases(task.bias_initialization, layer, rng) for layer in layers]
+    return NetworkArrays([w for w, _ in drawn], biases, {})
 
 
 def finished(
