@@ -6,9 +6,7 @@ is not. Shapes are those of `dense`, but for a (p, B), z and d (m, B).
 
 from __future__ import annotations
 
-import numpy as np
-
-from .dense import LEVELS
+from .dense import kept_scale
 
 
 def gather(B, p, X, order, first, out):
@@ -46,7 +44,7 @@ def gradient(gemm, product, B, p, m, a, d, by_weight, by_bias):
         by_bias[j] = total
 
 
-def back(gemm, product, B, p, m, d, W, out):
+def back(gemm, B, p, m, d, W, out):
     """out (p, B) = W · d."""
     zero = type(d[0])(0)
     for k in range(p):
@@ -60,8 +58,7 @@ def back(gemm, product, B, p, m, d, W, out):
 
 def drop(B, m, threshold, levels, values):
     """As `dense.drop`: the levels are in the order of rows."""
-    scale = type(values[0])(np.float32(LEVELS / (LEVELS - threshold)))
-    zero = type(values[0])(0)
+    scale, zero = type(values[0])(kept_scale(threshold)), type(values[0])(0)
     for j in range(m):
         for i in range(B):
             values[j * B + i] *= scale if levels[i * m + j] >= threshold else zero

@@ -9,12 +9,27 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..draws import LEVELS
 from .blas import AS_IT_IS, TRANSPOSED, call_gemm
+from .compiling import part
 from .pieces import call
 
 # Products of at most this many multiplications are plain loops: a call of BLAS costs as much.
 _FEW = 2048
-LEVELS = 1 << 16
+
+
+@part
+def add_rows(B, m, d, total):
+    """total (m,) plus the rows of d (B, m)."""
+    for i in range(B):
+        for j in range(m):
+            total[j] += d[i * m + j]
+
+
+@part
+def kept_scale(threshold):
+    """1/(1 - p), rounded to float32 in every dtype, as the masks of the other executor are."""
+    return np.float32(LEVELS / (LEVELS - threshold))
 
 
 def gather(B, p, X, order, first, out):
@@ -58,12 +73,10 @@ def gradient(gemm, product, B, p, m, a, d, by_weight, by_bias):
         call(product, p, B, m, a, 1, p, d, by_weight, by_bias)
     else:
         call_gemm(gemm, AS_IT_IS, TRANSPOSED, m, p, B, one, zero, d, m, a, p, by_weight, m)
-    for i in range(B):
-        for j in range(m):
-            by_bias[j] += d[i * m + j]
+    add_rows(B, m, d, by_bias)
 
 
-def back(gemm, product, B, p, m, d, W, out):
+def back(gemm, B, p, m, d, W, out):
     """out (B, p) = d · Wᵀ."""
     zero, one = type(d[0])(0), type(d[0])(1)
     if m > 1 and B * p * m > _FEW:
@@ -83,9 +96,7 @@ def back(gemm, product, B, p, m, d, W, out):
 
 def drop(B, m, threshold, levels, values):
     """Inverted dropout: times 0 or 1/(1 - p), by 16 random bits each."""
-    # rounded to float32 in every dtype, as the masks of the other executor are
-    scale = type(values[0])(np.float32(LEVELS / (LEVELS - threshold)))
-    zero = type(values[0])(0)
+    scale, zero = type(values[0])(kept_scale(threshold)), type(values[0])(0)
     for i in range(B * m):
         values[i] *= scale if levels[i] >= threshold else zero
 
@@ -114,7 +125,5 @@ def sparse_gradient(B, p, m, order, first, data, indices, indptr, d, by_weight, 
             for j in range(m):
                 by_weight[at + j] += v * d[i * m + j]
     for j in range(m):
-        by_bias[j] = d[j]
-    for i in range(1, B):
-        for j in range(m):
-            by_bias[j] += d[i * m + j]
+        by_bias[j] = zero
+    add_rows(B, m, d, by_bias)

@@ -14,7 +14,6 @@ from ...task import TrainingTask
 from ..full_batch import row_weights
 from .arrays import fixed
 from .network import CompiledNetwork
-from .validation import Validation
 
 # Numbers in the widest layer's units of one part of the rows, which then stay within the cache;
 # or as many as there are weights: each part has a gradient, to be filled and added up.
@@ -44,7 +43,6 @@ class CompiledEvaluator:
         weights = row_weights(rows)
         sums = np.add.reduceat(weights, np.arange(0, len(rows), at_once))
         self._nothing = np.empty((0, 2)), np.empty((0, 0), "float64")
-        self.validation = None if task.validation is None else Validation(self.steps.task)
         self.parts: Sequence[tuple[int, float]] = list(enumerate((sums / weights.sum()).tolist()))
 
     def vector(self) -> np.ndarray:
@@ -63,8 +61,7 @@ class CompiledEvaluator:
         return share * float(loss[0]) / n_rows, share * self.steps.gradient
 
     def validate(self) -> tuple[float, float]:
-        assert self.validation is not None
-        return self.validation(self.vector())
+        return self.steps.validate()
 
     def network(self) -> NetworkArrays:
         return self.steps.parameters.copies(self.vector())

@@ -80,7 +80,7 @@ def backward(
             call(piece, gemm, layers[layer, PRODUCT], B, p, m, a, d, by_weight, by_bias)
         if below:
             out, threshold = deltas[a_at:], layers[below, THRESHOLD]
-            call(layers[layer, BACK], gemm, layers[layer, PRODUCT], B, p, m, d, flat[w_at:], out)
+            call(layers[layer, BACK], gemm, B, p, m, d, flat[w_at:], out)
             if threshold:
                 here = levels[layers[below, LEVELS_AT] + step * batch * p :]
                 call(layers[below, DROP], B, p, threshold, here, out)

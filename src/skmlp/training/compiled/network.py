@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import repeat
-
 import numpy as np
 from scipy.sparse import issparse
 
@@ -18,7 +15,7 @@ from ..stack import finished, random_streams, starting_weights
 from .arrays import Parameters, fixed, rows_of, workspace
 from .checkpoints import OptimizerState
 from .codes import RATE
-from .steps import take_steps
+from .steps import take_steps, validate
 from .tables import addresses_of, is_small, layer_table, numbers_of, set_levels
 from .validation import held_out
 
@@ -91,8 +88,7 @@ class CompiledNetwork:
             while self.order.steps_left:
                 n_steps = min(self._most_steps, self.order.steps_left)
                 self.take_steps(rows, losses, n_steps, found, kept)
-        after = kept if kept.size else repeat(None)
-        self._end_epochs((losses / self.order.n_rows).tolist(), found.tolist(), after)
+        self._end_epochs((losses / self.order.n_rows).tolist(), found.tolist(), kept)
         if self.progress.stopping_reason is None:
             self.order.start_epoch()
 
@@ -114,28 +110,26 @@ class CompiledNetwork:
             most = min(most, self.levels.steps_left // order.n_batches)
         return max(1, int(min(most, self.progress.certain_epochs)))
 
-    def _end_epochs(
-        self,
-        losses: list[float],
-        found: list[list[float]],
-        after: Iterable[np.ndarray | None],
-    ) -> None:
-        """Note the losses of epochs, what was found on held-out rows, and the parameters then."""
+    def _end_epochs(self, losses: list[float], found: list[list[float]], kept: np.ndarray) -> None:
+        """Note the losses of epochs, what was found on held-out rows, and the best parameters."""
+        progress = self.progress
         for epoch, loss in enumerate(losses):
-            check_finite(loss, self.progress.n_iter + 1 + epoch, self.rate)
+            check_finite(loss, progress.n_iter + 1 + epoch, self.rate)
         if not found:
-            self._set_rate(self.progress.end_epochs(losses, self.rate))
-        for loss, (of_rows, score), parameters in zip(losses, found, after, strict=False):
-            self._validated(of_rows, score, parameters)
-            self._set_rate(self.progress.end_epochs([loss], self.rate))
+            self._set_rate(progress.end_epochs(losses, self.rate))
+        for epoch, (of_rows, score) in enumerate(found):
+            check_finite(of_rows, progress.n_iter + 1, self.rate, what="validation loss")
+            check_finite(score, progress.n_iter + 1, self.rate, what="validation score")
+            if progress.validate(of_rows, score):
+                progress.best_weights = kept[epoch].copy()
+            self._set_rate(progress.end_epoch(losses[epoch], self.rate))
 
-    def _validated(self, loss: float, score: float, parameters: np.ndarray | None) -> None:
-        epoch = self.progress.n_iter + 1
-        check_finite(loss, epoch, self.rate, what="validation loss")
-        check_finite(score, epoch, self.rate, what="validation score")
-        if self.progress.validate(loss, score):
-            assert parameters is not None
-            self.progress.best_weights = parameters.copy()
+    def validate(self) -> tuple[float, float]:
+        """Loss and score on the held-out rows."""
+        found, levels = np.empty(2), fixed(self.levels.drawn, "uint16")
+        flat, dtype = self.parameters.flat, self.task.dtype
+        validate(dtype, self.held_out, self.at, self.numbers, flat, levels, found)
+        return float(found[0]), float(found[1])
 
     def result(self) -> TrainingResult:
         """The network as it is, or with its best weights.

@@ -49,7 +49,7 @@ KINDS: dict[str, Callable[[Any], Any]] = {
     "product": lambda x: _void(*[_INDEX] * 3, x, _INDEX, _INDEX, x, x, x),
     "forward": lambda x: _void(*[_INDEX] * 5, x, x, x, x),
     "gradient": lambda x: _void(*[_INDEX] * 5, x, x, x, x),
-    "back": lambda x: _void(*[_INDEX] * 5, x, x, x),
+    "back": lambda x: _void(*[_INDEX] * 4, x, x, x),
     "drop": lambda x: _void(_INDEX, _INDEX, _INDEX, types.CPointer(types.uint16), x),
     "sparse": lambda x: _void(*[_INDEX] * 3, _INDICES, _INDEX, x, *_CSR, x, x, x),
 }

@@ -40,7 +40,7 @@ def transpose(n, m, source, target):
 
 @compiled
 def found_on(held_out, at, numbers, flat, levels, found):
-    """Put loss and score on held-out rows into ``found``; see `Validation`."""
+    """Put loss and score on held-out rows into ``found``; see `held_out` of `validation`."""
     (
         rows, T, shares, weights, of_score, order, at_once, layers, units, saved, z, gradient
     ) = held_out  # fmt: skip
@@ -83,9 +83,9 @@ def take_steps(
     levels : ndarray of uint16
         Random levels of dropout, of these steps.
     space : tuple of ndarray
-        See `Workspace`.
+        See `workspace`.
     held_out : tuple
-        See `Validation`.
+        See `held_out` of `validation`.
     losses : ndarray of float64 of shape (epochs,)
     found : ndarray of float64 of shape (epochs, 2)
         For loss and score on held-out rows, or without entries.

@@ -1,4 +1,4 @@
-"""Loss and score on held-out rows, by compiled loops."""
+"""Held-out rows in the form that the compiled loops take."""
 
 from __future__ import annotations
 
@@ -14,13 +14,10 @@ from ..row_weights import validation_weights
 from ..validation import SCORES
 from .arrays import fixed, rows_of, workspace
 from .codes import N_COLUMNS
-from .steps import validate
-from .tables import addresses_of, layer_table, numbers_of
+from .tables import layer_table
 
 # Numbers in the widest layer's output per pass: it then stays within the cache.
 _NUMBERS_AT_ONCE = 1 << 18
-
-LEVELS = fixed(np.empty(0), "uint16")  # of no dropout
 
 
 def held_out(task: TrainingTask) -> tuple[Any, ...]:
@@ -70,17 +67,3 @@ def _as_loops_take(
         *workspace(table, at_once, dtype)[:2],
         *(np.empty(targets.size, dtype) for _ in range(2)),
     )
-
-
-class Validation:
-    """The held-out rows of one network."""
-
-    def __init__(self, task: TrainingTask):
-        self.dtype, self.numbers = task.dtype, numbers_of(task)
-        self.at, self.held_out = addresses_of(task), held_out(task)
-
-    def __call__(self, flat: np.ndarray) -> tuple[float, float]:
-        """Loss and score."""
-        found = np.empty(2)
-        validate(self.dtype, self.held_out, self.at, self.numbers, flat, LEVELS, found)
-        return float(found[0]), float(found[1])
