@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from copy import copy
 from functools import cache
-from numbers import Integral
 from typing import Any, Self, TypeVar
 
 import numpy as np
 import scipy.sparse
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import column_or_1d, get_tags
+from sklearn.utils import column_or_1d
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..fusion.meeting import train_or_meet
-from ..machine.device import resolve_device, resolve_dtype, resolve_prediction_device
+from ..machine.device import resolve_prediction_device
 from ..machine.warnings import warn_caller
 from ..network.architecture import NetworkArrays
 from ..network.losses import LOSSES
 from ..task import (
     FULL_BATCH_OPTIMIZERS,
-    CallbackView,
-    Checkpoint,
     Observed,
-    OptimizerSettings,
     Rows,
     TrainingResult,
     TrainingTask,
@@ -43,11 +39,10 @@ from .rows import (
     finite_in,
     fresh_random_state,
     held_out,
-    per_layer,
     take,
     with_weight,
 )
-from .targets import Targets
+from .tasks import TaskMaker
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -84,7 +79,7 @@ def solver_message(name: str, value: object) -> str:
     )
 
 
-class BaseMLP(BaseEstimator, ABC):
+class BaseMLP(TaskMaker):
     """Parameters, validation and training of a multilayer perceptron.
 
     Subclasses say how ``y`` becomes targets, and logits become predictions.
@@ -136,13 +131,6 @@ class BaseMLP(BaseEstimator, ABC):
     @abstractmethod
     def _learn(self, y: np.ndarray, classes: Any) -> None:
         """Learn from a first ``y`` what the outputs mean (classes, number of outputs)."""
-
-    @abstractmethod
-    def _targets(self, loss: str | None = None) -> Targets:
-        """What the outputs mean with a key of `LOSSES`; without one, by the parameters'."""
-
-    def _with_class_weights(self, rows: Rows) -> Rows:
-        return rows
 
     # Fitting
 
@@ -292,16 +280,6 @@ class BaseMLP(BaseEstimator, ABC):
         rows = Rows(X, self._targets().encoded(y, "y_val"), weights, y)
         return take(rows, with_weight(weights))
 
-    # The task
-
-    def _hidden_layer_sizes(self) -> tuple[int, ...]:
-        sizes = self.hidden_layer_sizes
-        return (int(sizes),) if isinstance(sizes, Integral) else tuple(map(int, sizes))
-
-    def _layer_sizes(self, n_features: int) -> tuple[int, ...]:
-        n_logits = LOSSES[self._targets().loss].n_logits(self.n_outputs_)
-        return (n_features, *self._hidden_layer_sizes(), n_logits)
-
     def _check_layer_sizes(self, n_features: int) -> None:
         fitted = (self.coefs_[0].shape[0], *(w.shape[1] for w in self.coefs_))
         asked = self._layer_sizes(n_features)
@@ -318,90 +296,6 @@ class BaseMLP(BaseEstimator, ABC):
                 f"normalization={self.normalization!r}. With warm_start=True or partial_fit it "
                 "must stay as it was: set warm_start=False, or fit a clone."
             )
-
-    def _task(self, train: Rows, validation: Rows | None, random_state, **state) -> TrainingTask:
-        """The task by the parameters, and by what it goes on from."""
-        name, hidden, loss = type(self).__name__, self._hidden_layer_sizes(), self._targets().loss
-        device = resolve_device(self.device, name)
-        dtype = resolve_dtype(self.dtype, train.X.dtype, device, name)
-        train = self._with_class_weights(train)
-        return TrainingTask(
-            train=self._in_dtype(train, dtype),
-            validation=None if validation is None else self._in_dtype(validation, dtype, "_val"),
-            layer_sizes=self._layer_sizes(train.X.shape[1]),
-            activations=per_layer(self.activation, len(hidden)),
-            negative_slope=float(self.negative_slope),
-            normalization=self.normalization,
-            loss=loss,
-            score=LOSSES[loss].score,
-            loss_options=tuple(float(getattr(self, name)) for name in LOSSES[loss].options),
-            initialization=self.initialization,
-            bias_initialization=self.bias_initialization,
-            seed=int(random_state.randint(2**31 - 1)),
-            device=device,
-            dtype=dtype,
-            optimizer=OptimizerSettings(
-                self.optimizer,
-                float(self.momentum),
-                bool(self.nesterovs_momentum),
-                float(self.beta_1),
-                float(self.beta_2),
-                float(self.epsilon),
-            ),
-            alpha=float(self.alpha),
-            l1_ratio=float(self.l1_ratio),
-            weight_decay=self._weight_decay(),
-            dropout=tuple(float(p) for p in per_layer(self.dropout, len(hidden))),
-            max_grad_norm=self.max_grad_norm,
-            max_grad_value=self.max_grad_value,
-            learning_rate_init=float(self.learning_rate_init),
-            learning_rate=self.learning_rate,
-            power_t=float(self.power_t),
-            batch_size=self._batch_size(len(train)),
-            shuffle=bool(self.shuffle),
-            max_fun=self.max_fun,
-            tol=float(self.tol),
-            n_iter_no_change=self.n_iter_no_change,
-            early_stopping=bool(self.early_stopping),
-            verbose=int(self.verbose),
-            callback_view=self._callback_view(state.get("resume")) if self.callbacks else None,
-            **state,
-        )
-
-    def _in_dtype(self, rows: Rows, dtype: str, suffix: str = "") -> Rows:
-        """Rows in the dtype of the arithmetic, with targets as the loss takes them."""
-        X = finite_in(rows.X, dtype, f"X{suffix}")
-        targets = self._targets().expanded(rows.targets, dtype, suffix)
-        return Rows(X, targets, rows.weights, rows.labels)
-
-    def _callback_view(self, resume: Checkpoint | None) -> CallbackView:
-        targets = self._targets()
-        return CallbackView(
-            self.callbacks,
-            targets.predictions,
-            targets.probabilities,
-            get_tags(self).estimator_type,
-            targets.classes,
-            before=None if resume is None else self._observed(),
-        )
-
-    def _weight_decay(self) -> float:
-        if self.weight_decay != "auto":
-            return float(self.weight_decay)
-        from ..training.optimizers import OPTIMIZERS
-
-        family = OPTIMIZERS.get(self.optimizer) if isinstance(self.optimizer, str) else None
-        return family.default_weight_decay if family else 0.0
-
-    def _batch_size(self, n: int) -> int:
-        if self.batch_size == "auto":
-            return min(200, n)
-        if self.batch_size > n and self.optimizer not in FULL_BATCH_OPTIMIZERS:
-            warn_caller(
-                f"Got batch_size={self.batch_size}, larger than the {n} training rows: "
-                "it is clipped to them."
-            )
-        return min(int(self.batch_size), n)
 
     # Results
 
