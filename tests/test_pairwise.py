@@ -1,0 +1,220 @@
+"""Every value of every parameter beside every value of every other one, at least once.
+
+Each fit is finite, and can be cloned and pickled; beside others in a stack it becomes what it
+becomes alone. What makes no sense together is an error that names one of the two.
+"""
+
+from __future__ import annotations
+
+import pickle
+import re
+import warnings
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse
+import torch
+from covering import Clash, Covering
+from joblib import Parallel, delayed
+from sklearn.base import clone
+
+import skmlp
+from skmlp import MLPClassifier, MLPRegressor
+from skmlp.estimators.constraints import (
+    CLASSIFIER_CONSTRAINTS,
+    CONSTRAINTS,
+    REGRESSOR_CONSTRAINTS,
+)
+from skmlp.network.activations import ACTIVATIONS
+from skmlp.network.initialization import BIAS_INITIALIZATIONS, INITIALIZATIONS
+from skmlp.network.losses import LOSSES, losses_of
+from skmlp.network.rules import RULES
+from skmlp.task import FULL_BATCH_OPTIMIZERS
+from skmlp.training.optimizers import OPTIMIZERS
+from skmlp.training.progress import SCHEDULES
+
+MAX_ITER, N_ROWS = 3, 48
+
+
+def first(default: Any, names) -> list:
+    return [default, *(name for name in names if name != default)]
+
+
+# The default first. What is not a parameter of the estimators says how and on what it is fitted.
+COMMON: dict[str, list] = {
+    "optimizer": first("adam", [*OPTIMIZERS, *FULL_BATCH_OPTIMIZERS, torch.optim.ASGD]),
+    "activation": first("relu", ACTIVATIONS),
+    "initialization": ["auto", *(n for n in INITIALIZATIONS if n != "auto"), *(r() for r in RULES)],
+    "hidden_layer_sizes": [(8,), (), (6, 5), (5, 5, 4)],
+    "bias_initialization": [None, 0.1, *BIAS_INITIALIZATIONS],
+    "negative_slope": [0.01, 0.3],
+    "normalization": [None, "batch", "layer"],
+    "alpha": [1e-4, 0.0, 0.1],
+    "l1_ratio": [0.0, 0.5],
+    "weight_decay": ["auto", 0.0, 0.1],
+    "dropout": [0.0, 0.3],
+    "max_grad_norm": [None, 0.5],
+    "max_grad_value": [None, 0.2],
+    "batch_size": ["auto", 13],
+    "learning_rate": first("constant", SCHEDULES),
+    "power_t": [0.5, 0.1],
+    "shuffle": [True, False],
+    "momentum": [0.9, 0.0],
+    "nesterovs_momentum": [True, False],
+    "beta_1": [0.9, 0.5],
+    "beta_2": [0.999, 0.9],
+    "epsilon": [1e-8, 1e-4],
+    "early_stopping": [False, True],
+    "validation_fraction": [0.1, 0.3],
+    "n_iter_no_change": [10, 1],
+    "tol": [1e-4, 0.1],
+    "max_fun": [15000, 5],
+    "warm_start": [False, True],
+    "sample_weight": [False, True],
+    "sparse": [False, True],
+    "validation": [False, True],
+    "executor": ["auto", "torch"],
+}
+OF_CLASSIFIER = {
+    "class_weight": [None, "balanced"],
+    "label_smoothing": [0.0, 0.1],
+    "y": ["three classes", "two classes", "labels"],
+}
+OF_REGRESSOR = {
+    "loss": first("squared_error", losses_of("numbers")),
+    "huber_delta": [1.35, 0.5],
+    "quantile": [0.5, 0.8],
+    "tweedie_power": [1.5, 1.2],
+    "y": ["one number", "two numbers"],
+}
+# Parameters with nothing to try here: they say where, how long or how loudly.
+ELSEWHERE = {
+    "learning_rate_init", "max_iter", "random_state", "verbose", "device", "dtype", "callbacks",
+}  # fmt: skip
+
+
+def one_of(*values: Any) -> Callable[[Any], bool]:
+    return lambda value: any(value is v or value == v for v in values)
+
+
+def other_than(*values: Any) -> Callable[[Any], bool]:
+    return lambda value: not one_of(*values)(value)
+
+
+def is_full_batch(optimizer: Any) -> bool:
+    return isinstance(optimizer, str) and optimizer in FULL_BATCH_OPTIMIZERS
+
+
+def has_kink(loss: str) -> bool:
+    return not LOSSES[losses_of("numbers")[loss]].smooth
+
+
+CLASHES = [
+    Clash("optimizer", is_full_batch, "normalization", one_of("batch")),
+    Clash("optimizer", is_full_batch, "dropout", other_than(0.0)),
+    Clash("optimizer", is_full_batch, "weight_decay", one_of(0.1)),
+    Clash("optimizer", is_full_batch, "max_grad_norm", other_than(None)),
+    Clash("optimizer", is_full_batch, "max_grad_value", other_than(None)),
+]
+OF_BOTH = {
+    MLPClassifier: CLASHES,
+    MLPRegressor: [*CLASHES, Clash("optimizer", is_full_batch, "loss", has_kink)],
+}
+VALUES = {MLPClassifier: COMMON | OF_CLASSIFIER, MLPRegressor: COMMON | OF_REGRESSOR}
+NOT_PARAMETERS = {"sample_weight", "sparse", "validation", "executor", "y"}
+ESTIMATORS = list(VALUES)
+
+
+@cache
+def covering(estimator: type) -> Covering:
+    return Covering(VALUES[estimator], OF_BOTH[estimator])
+
+
+def targets(kind: str, X: np.ndarray, loss: str) -> np.ndarray:
+    score = X @ np.arange(1.0, X.shape[1] + 1)
+    several = np.column_stack([score, X[:, 0] - score])
+    if kind.endswith("classes"):
+        return np.digitize(score, np.quantile(score, [0.5] if kind[:3] == "two" else [0.3, 0.6]))
+    if kind == "labels":
+        return (several > 0).astype(int)
+    numbers = several / several.std() if kind == "two numbers" else score / score.std()
+    return numbers if LOSSES[losses_of("numbers")[loss]].domain is None else np.exp(0.5 * numbers)
+
+
+def fitted(estimator: type, row: dict[str, Any]):
+    """An estimator fitted on some rows, as a row of the covering array says."""
+    row = {"sparse": False, "sample_weight": False, "validation": False} | row
+    kind = row.get("y", VALUES[estimator]["y"][0])
+    parameters = {name: value for name, value in row.items() if name not in NOT_PARAMETERS}
+    rng = np.random.default_rng(0)
+    # small, because exp is the mean of some losses, and some starting weights are large
+    X = 0.3 * rng.normal(size=(N_ROWS, 4)) * (rng.random((N_ROWS, 4)) < 0.8)
+    y = targets(kind, X, row.get("loss", "squared_error"))
+    rows = scipy.sparse.csr_matrix(X) if row["sparse"] else X
+    given = {"sample_weight": rng.uniform(0.2, 2.0, N_ROWS)} if row["sample_weight"] else {}
+    if row["validation"]:
+        given |= {"X_val": rows[::3], "y_val": y[::3]}
+    model = estimator(max_iter=MAX_ITER, random_state=0, learning_rate_init=0.003, **parameters)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # three epochs do not converge
+        return clone(model).fit(rows, y, **given)
+
+
+@cache
+def together(estimator: type) -> list:
+    """All rows' estimators, fitted beside each other: those of one executor at a time."""
+    rows, found = covering(estimator).rows, {}
+    for executor in COMMON["executor"]:
+        places = [i for i, row in enumerate(rows) if row["executor"] == executor]
+        with skmlp.config(executor=executor), skmlp.fused():
+            fits = Parallel()(delayed(fitted)(estimator, rows[i]) for i in places)
+        found |= dict(zip(places, fits, strict=True))
+    return [found[i] for i in range(len(rows))]
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_no_parameter_is_forgotten(estimator):
+    more = CLASSIFIER_CONSTRAINTS if estimator is MLPClassifier else REGRESSOR_CONSTRAINTS
+    tried = set(VALUES[estimator]) - NOT_PARAMETERS
+    assert tried | ELSEWHERE == set(CONSTRAINTS | more)
+    defaults = estimator().get_params()
+    for name in tried - {"hidden_layer_sizes"}:
+        assert VALUES[estimator][name][0] == defaults[name], name
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_every_pair_gives_finite_estimators_that_can_be_cloned_and_pickled(estimator):
+    assert covering(estimator).n_pairs > 5000
+    for row, model in zip(covering(estimator).rows, together(estimator), strict=True):
+        X = np.random.default_rng(1).normal(size=(7, 4))
+        predicted = model.predict(X)
+        assert all(np.isfinite(w).all() for w in model.coefs_), row
+        assert np.isfinite(model.loss_curve_).all(), row
+        assert 1 <= len(model.loss_curve_) <= MAX_ITER, row
+        loaded = pickle.loads(pickle.dumps(model))
+        np.testing.assert_array_equal(loaded.predict(X), predicted)
+        assert repr(clone(model).get_params()) == repr(model.get_params())
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_every_pair_gives_fused_what_it_gives_alone(estimator):
+    for row, fused in zip(covering(estimator).rows, together(estimator), strict=True):
+        with skmlp.config(executor=row["executor"]):
+            alone = fitted(estimator, row)
+        np.testing.assert_allclose(
+            fused.loss_curve_, alone.loss_curve_, rtol=1e-7, err_msg=str(row)
+        )
+        for one, other in zip(fused.coefs_, alone.coefs_, strict=True):
+            assert np.linalg.norm(one - other) <= 1e-6 * np.linalg.norm(other) + 1e-12, row
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_what_clashes_is_an_error_that_names_one_of_the_two(estimator):
+    assert covering(estimator).clashing
+    for pair in covering(estimator).clashing:
+        names = "|".join(f"{name}|{value!r}" for name, value in pair.items())
+        with pytest.raises(ValueError, match=re.compile(names)):
+            fitted(estimator, pair)
