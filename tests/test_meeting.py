@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from dataclasses import replace
 from functools import partial
 from time import sleep
 
@@ -12,7 +13,7 @@ from helpers import assert_same, make_task, trained_alone
 
 from skmlp import config
 from skmlp.fusion import meeting
-from skmlp.fusion.meeting import run_together, train_or_meet
+from skmlp.fusion.meeting import run_together, train_all_or_meet, train_or_meet
 from skmlp.fusion.waves import Wave
 from skmlp.training import conductor
 from skmlp.training.progress import DivergenceError
@@ -104,6 +105,32 @@ def test_a_member_goes_on_while_others_train(trained):
         partial(do, task) for do, task in zip((first, train_or_meet, last), tasks, strict=True)
     ]
     assert ended(calls) == [0, 1, 2]
+
+
+def test_a_fit_may_hand_over_several_networks():
+    tasks = tasks_of(7)
+    calls = [partial(train_all_or_meet, part) for part in (tasks[:3], tasks[3:4], tasks[4:])]
+    members = sorted(run_together(calls, Wave()), key=lambda member: member.place)
+    results = [result for member in members for result in member.result]
+    for one, other in zip(results, trained_alone(tasks), strict=True):
+        assert_same(one, other)
+    for one, other in zip(train_all_or_meet(tasks), results, strict=True):
+        assert_same(one, other)
+
+
+def test_a_network_that_fails_is_its_fits_failure():
+    def raises(shape, rng):
+        raise KeyError("no start")
+
+    tasks = tasks_of(4)
+    calls = [
+        partial(train_all_or_meet, part)
+        for part in ([tasks[0], replace(tasks[1], initialization=raises)], tasks[2:])
+    ]
+    failed, well = sorted(run_together(calls, Wave()), key=lambda member: member.place)
+    assert isinstance(failed.error, KeyError)
+    assert well.error is None
+    assert len(well.result) == 2
 
 
 def expected_order(n: int, width: int) -> list[str]:

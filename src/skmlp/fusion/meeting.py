@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 THREAD_NAME = "skmlp-member"
 
+Outcome = TrainingResult | Exception
+
 _local = threading.local()
 
 # Searches in several threads of the user: one runs its members at a time. Training is not under it.
@@ -39,17 +41,32 @@ def train_or_meet(task: TrainingTask) -> TrainingResult:
     Exception
         What training this task raised.
     """
+    return train_all_or_meet([task])[0]
+
+
+def train_all_or_meet(tasks: Sequence[TrainingTask]) -> list[TrainingResult]:
+    """As `train_or_meet`, for all networks of one fit.
+
+    Raises
+    ------
+    Exception
+        What training the first of those tasks raised that cannot be trained.
+    """
     member = getattr(_local, "member", None)
-    outcome = _trained(task) if member is None else member.wait_for_training(task)
+    outcomes = _trained(tasks) if member is None else member.wait_for_training(tasks)
+    return [_result(outcome) for outcome in outcomes]
+
+
+def _result(outcome: Outcome) -> TrainingResult:
     if isinstance(outcome, Exception):
         raise outcome
     return outcome
 
 
-def _trained(task: TrainingTask) -> TrainingResult | Exception:
+def _trained(tasks: Sequence[TrainingTask]) -> list[Outcome]:
     from ..training import train  # imports torch
 
-    return train([task])[0]
+    return train(tasks)
 
 
 def _conductor(n_expected: int, *, progress: bool = False) -> Conductor:
@@ -69,19 +86,19 @@ class Member:
     ----------
     place : int
         Of the call among those of the meeting.
-    task : TrainingTask or None
+    tasks : sequence of TrainingTask
         What it waits for, if it waits.
-    ticket : Ticket
-        For the outcome of its task.
+    tickets : list of Ticket
+        For the outcomes of its tasks.
     result, error : object
         How the call ended.
     """
 
     def __init__(self, call: Callable[[], Any], place: int = 0):
         self.call, self.place = call, place
-        self.task: TrainingTask | None = None
-        self.ticket: Any = None
-        self.outcome: TrainingResult | Exception | None = None
+        self.tasks: Sequence[TrainingTask] = ()
+        self.tickets: list[Any] = []
+        self.outcomes: list[Outcome] = []
         self.result: Any = None
         self.error: BaseException | None = None
         self.ended = False
@@ -125,19 +142,17 @@ class Member:
         elif not self.ended:
             self.go_on()
 
-    def wait_for_training(self, task: TrainingTask) -> TrainingResult | Exception:
-        """Called in the member's own thread: hand the task over and wait for what comes of it."""
-        self.task, start = task, perf_counter()
+    def wait_for_training(self, tasks: Sequence[TrainingTask]) -> list[Outcome]:
+        """Called in the member's own thread: hand tasks over and wait for what comes of them."""
+        self.tasks, start = tasks, perf_counter()
         self._stop_here()
         self._turn.acquire()
         if self._cancelled:
             raise Cancelled
-        self.task = None
-        outcome, self.outcome = self.outcome, None
-        assert outcome is not None
-        own = outcome.seconds if isinstance(outcome, TrainingResult) else 0.0
+        self.tasks, (outcomes, self.outcomes) = (), (self.outcomes, [])
+        own = sum(each.seconds for each in outcomes if isinstance(each, TrainingResult))
         self._waited_for_others += perf_counter() - start - own
-        return outcome
+        return outcomes
 
     def _run(self) -> None:
         _local.member = self
@@ -178,18 +193,18 @@ def run_together(
     try:
         with _conductor(len(calls), progress=progress) as conductor:
             while not_started or waiting:
-                if not_started and admit([m.task for m in waiting if m.task is not None]):
+                if not_started and admit([task for m in waiting for task in m.tasks]):
                     place, call = not_started.popleft()
                     waiting.append(Member(call, place))
                 else:
-                    waiting[0].outcome = conductor.outcome(waiting[0].ticket)
+                    waiting[0].outcomes = [conductor.outcome(t) for t in waiting[0].tickets]
                     waiting.rotate(-1)
                 member = waiting[-1]
                 member.go_on()
-                if member.task is None:
+                if not member.tasks:
                     yield waiting.pop()
                 else:
-                    member.ticket = conductor.add(member.task)
+                    member.tickets = [conductor.add(task) for task in member.tasks]
     finally:
         for member in waiting:
             member.cancel()
