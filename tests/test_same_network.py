@@ -20,7 +20,8 @@ from skmlp.task import FULL_BATCH_OPTIMIZERS, OptimizerSettings, Rows, TrainingT
 from skmlp.training import train
 from skmlp.training.compiled.arrays import is_plain
 from skmlp.training.optimizers import OPTIMIZERS
-from skmlp.training.progress import SCHEDULES, DivergenceError
+from skmlp.training.progress import DivergenceError
+from skmlp.training.schedules import SCHEDULES
 
 N_DRAWS, AT_ONCE = 300, 20
 SCORES = {name: LOSSES[name].score for name in LOSSES_OF_LOOPS}
