@@ -66,9 +66,10 @@ def test_docstrings_list_every_name_of_the_tables():
     from skmlp.network.activations import ACTIVATIONS
     from skmlp.network.initialization import INITIALIZATIONS
     from skmlp.training.optimizers import OPTIMIZERS
+    from skmlp.training.schedules import SCHEDULES
 
     for cls in (MLPClassifier, MLPRegressor):
-        for name in [*ACTIVATIONS, *INITIALIZATIONS, *OPTIMIZERS]:
+        for name in [*ACTIVATIONS, *INITIALIZATIONS, *OPTIMIZERS, *SCHEDULES]:
             assert f'"{name}"' in cls.__doc__, name
 
 
