@@ -20,7 +20,8 @@ from skmlp.task import TrainingResult
 from skmlp.training import train
 from skmlp.training.compiled import is_plain, network
 from skmlp.training.optimizers import OPTIMIZERS
-from skmlp.training.progress import SCHEDULES, DivergenceError
+from skmlp.training.progress import DivergenceError
+from skmlp.training.schedules import SCHEDULES
 
 
 def both_ways(task, rtol=1e-9):

@@ -141,15 +141,16 @@ def test_what_torch_trains_is_kept_until_it_is_asked_for_and_trains_as_a_stack(m
 
 
 @pytest.mark.usefixtures("two_threads")
-def test_a_users_function_runs_only_while_an_outcome_is_waited_for():
+@pytest.mark.parametrize("parameter", ["initialization", "learning_rate"])
+def test_a_users_function_runs_only_while_an_outcome_is_waited_for(parameter):
     calls = []
 
-    def start(shape, rng):
+    def called(*given):
         calls.append(asked)
-        return rng.normal(size=shape)
+        return 1.0 if parameter == "learning_rate" else given[1].normal(size=given[0])
 
     with Conductor(3) as training:
-        tickets = [training.add(make_task(seed=k, initialization=start)) for k in range(2)]
+        tickets = [training.add(make_task(seed=k, **{parameter: called})) for k in range(2)]
         training.add(make_task()).result(timeout=30)
         asked = True
         training.outcome(tickets[0])

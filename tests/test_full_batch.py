@@ -17,7 +17,8 @@ from skmlp.training import full_batch, train
 from skmlp.training.compiled import full_batch as compiled_full_batch
 from skmlp.training.compiled.full_batch import CompiledEvaluator
 from skmlp.training.full_batch import FullBatchProblem, TorchEvaluator
-from skmlp.training.progress import SCHEDULES, DivergenceError
+from skmlp.training.progress import DivergenceError
+from skmlp.training.schedules import SCHEDULES
 from skmlp.training.stacks import Run
 from skmlp.training.validation import Validation
 

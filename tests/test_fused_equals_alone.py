@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 
 import skmlp
 from skmlp.network.losses import LOSSES, losses_of
+from skmlp.training.schedules import MOMENTA, SCHEDULES
 
 # What splits stacks: few of each, so that the stacks are large.
 SHAPES = [(8,), (5,), (6, 5)]
@@ -36,6 +37,10 @@ class Configuration:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # five epochs do not converge
             return clone(self.model).fit(self.X, self.y, **self.fit_parameters)
+
+
+def sinking(fraction):
+    return 1 - fraction
 
 
 def random_configuration(rng: np.random.Generator) -> Configuration:
@@ -58,8 +63,16 @@ def random_configuration(rng: np.random.Generator) -> Configuration:
         "random_state": int(rng.integers(1000)),
         "initialization": one_of("auto", "he_normal", "lecun_uniform", "orthogonal", "sklearn"),
         "learning_rate_init": float(10 ** rng.uniform(-3, -1.7)),
-        "learning_rate": one_of("constant", "invscaling", "adaptive"),
+        "learning_rate": one_of("constant", "invscaling", "adaptive", *SCHEDULES, sinking),
+        "learning_rate_decay": rng.uniform(0.1, 1.0),
+        "learning_rate_period": one_of(1, 2, 0.25),
+        "learning_rate_end": one_of(0.0, 0.1),
+        "period_multiplier": one_of(1.0, 2.0),
         "power_t": rng.uniform(0.1, 0.5),
+        "warmup": one_of(0, 0, 2, 0.3),
+        "base_momentum": one_of(None, 0.0) if optimizer in MOMENTA else None,
+        "layer_learning_rates": one_of(None, None, [1.0] + [rng.uniform(0, 2)] * len(shape)),
+        "bias_learning_rate": one_of(1.0, 1.0, 0.0, 0.5),
         "momentum": one_of(0.0, 0.9),
         "nesterovs_momentum": one_of(True, False),
         "beta_1": one_of(0.9, 0.8),

@@ -144,6 +144,29 @@ def test_a_lower_rate_gets_new_patience():
     assert p.no_improvement_count == 1
 
 
+def test_the_last_rate_of_each_epoch_is_kept():
+    p = progress(learning_rate="adaptive", n_iter_no_change=2, tol=0.1)
+    run(p, [1.0] * 5, rate=0.1)
+    assert p.learning_rates == pytest.approx([0.1] * 4 + [0.02])
+    # 3 steps an epoch: factors (s + 1) / 5 up to the fifth step
+    p = Progress(make_task(max_iter=5, warmup=4 / 15))
+    p.end_epochs([3.0, 2.0], 0.1)
+    p.end_epoch(1.0, 0.1)
+    assert p.learning_rates == pytest.approx([0.06, 0.1, 0.1])
+
+
+def test_divergence_tells_the_rate_of_its_epoch():
+    p = Progress(make_task(max_iter=5, warmup=4 / 15))
+    for epoch, rate in [(1, 0.06), (2, 0.1)]:
+        with pytest.raises(
+            DivergenceError, match=rf"loss.*epoch {epoch} with learning rate {rate}"
+        ):
+            p.check_finite(nan, 0.1, epoch=epoch)
+    with pytest.raises(DivergenceError, match=r"weight.*iteration 2"):
+        p.check_finite(inf, None, "weight", epoch=2)
+    p.check_finite(1.0, 0.1)
+
+
 def test_infinite_patience_never_stops():
     p = progress(n_iter_no_change=inf)
     run(p, [1.0] * 99)

@@ -52,6 +52,7 @@ def test_counts_of_choices_are_right():
     from skmlp.network.initialization import INITIALIZATIONS
     from skmlp.task import FULL_BATCH_OPTIMIZERS
     from skmlp.training.optimizers import OPTIMIZERS
+    from skmlp.training.schedules import SCHEDULES
 
     optimizers = len(OPTIMIZERS) + len(FULL_BATCH_OPTIMIZERS)
     expected = (
@@ -59,6 +60,7 @@ def test_counts_of_choices_are_right():
         f"{optimizers} optimizers"
     )
     assert expected in README
+    assert f"{len(SCHEDULES)} learning-rate schedules" in README
 
 
 def test_docstrings_list_every_name_of_the_tables():
@@ -66,9 +68,10 @@ def test_docstrings_list_every_name_of_the_tables():
     from skmlp.network.activations import ACTIVATIONS
     from skmlp.network.initialization import INITIALIZATIONS
     from skmlp.training.optimizers import OPTIMIZERS
+    from skmlp.training.schedules import SCHEDULES
 
     for cls in (MLPClassifier, MLPRegressor):
-        for name in [*ACTIVATIONS, *INITIALIZATIONS, *OPTIMIZERS]:
+        for name in [*ACTIVATIONS, *INITIALIZATIONS, *OPTIMIZERS, *SCHEDULES]:
             assert f'"{name}"' in cls.__doc__, name
 
 

@@ -20,7 +20,8 @@ from skmlp.task import FULL_BATCH_OPTIMIZERS, OptimizerSettings, Rows, TrainingT
 from skmlp.training import train
 from skmlp.training.compiled.arrays import is_plain
 from skmlp.training.optimizers import OPTIMIZERS
-from skmlp.training.progress import SCHEDULES, DivergenceError
+from skmlp.training.progress import DivergenceError
+from skmlp.training.schedules import MOMENTA, SCHEDULES
 
 N_DRAWS, AT_ONCE = 300, 20
 SCORES = {name: LOSSES[name].score for name in LOSSES_OF_LOOPS}
@@ -32,6 +33,12 @@ def drawn_rows(rng, loss, n, d, dtype, *, weighted, sparse):
         X = scipy.sparse.csr_matrix(np.where(rng.uniform(size=(n, d)) < 0.5, 0, X))
     weights = rng.uniform(0.1, 3.0, n) if weighted else None
     return Rows(X, TARGETS[loss](rng, n).astype(dtype), weights)
+
+
+def drawn_layer_rates(rng, n_layers):
+    if rng.uniform() < 0.7:
+        return ()
+    return tuple(float(rate) for rate in rng.choice([0.0, 0.5, 1.0, 2.0], n_layers))
 
 
 def drawn_task(seed: int) -> TrainingTask:
@@ -79,6 +86,14 @@ def drawn_task(seed: int) -> TrainingTask:
         max_grad_value=choose([None, 0.05]),
         learning_rate_init=float(choose([1.0 if family == "adadelta" else 1e-3, 1e-2])),
         learning_rate=str(choose(list(SCHEDULES))),
+        power_t=float(choose([0.5, 3.0])),
+        warmup=[0, 0, 2, 0.3][seed % 4] * in_batches,
+        learning_rate_period=[0.25, 2][seed % 2],
+        period_multiplier=float(choose([1.0, 2.0])),
+        learning_rate_end=float(choose([0.0, 0.2])),
+        base_momentum=choose([None, 0.0, 0.3]) if family in MOMENTA else None,
+        layer_learning_rates=drawn_layer_rates(rng, len(hidden) + 1) if in_batches else (),
+        bias_learning_rate=float(choose([1.0, 1.0, 0.5, 0.0])) if in_batches else 1.0,
         batch_size=min(batch_size, n),
         shuffle=bool(choose([True, False])),
         max_iter=5,

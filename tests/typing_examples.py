@@ -20,6 +20,8 @@ def right(X: np.ndarray, y: np.ndarray) -> None:
     assert_type(model.decision_function(X), np.ndarray)
     MLPRegressor(8, loss="quantile", quantile=0.9)
     MLPRegressor(16, loss="poisson", learning_rate="adaptive", batch_size="auto", dropout=[0.1])
+    MLPRegressor(learning_rate="one_cycle", warmup=0.2, base_momentum=0.85)
+    MLPClassifier(learning_rate=lambda f: 1 - f, warmup=5, layer_learning_rates=(0, 1))
     MLPClassifier(initialization=VarianceScaling(2, "fan_out"), bias_initialization="torch")
     MLPRegressor(initialization=Normal(0.1), bias_initialization=0.5)
 
@@ -31,6 +33,7 @@ def wrong() -> None:
     MLPClassifier(bias_initialization="ones")  # type: ignore[arg-type]
     VarianceScaling(mode="fan")  # type: ignore[arg-type]
     MLPClassifier(learning_rate=0.1)  # type: ignore[arg-type]
+    MLPClassifier(learning_rate=lambda: 1.0)  # type: ignore[arg-type, misc]
     MLPRegressor(loss="hubert")  # type: ignore[arg-type]
     MLPRegressor(batch_size="all")  # type: ignore[arg-type]
     MLPRegressor(solver="lbfgs")  # type: ignore[call-arg]

@@ -86,6 +86,7 @@ class Checkpoint:
     learning_rate_init: float
     learning_rate: float
     random: RandomStates
+    epochs: int = 0  # that the optimizer and the schedule have behind them
 
 
 @dataclass
@@ -144,6 +145,10 @@ class TrainingTask(Common):
     ``alpha``, ``l1_ratio``: penalty alpha·(l1_ratio·|W|₁ + (1 - l1_ratio)/2·|W|²) divided by the
     batch's sum of weights, as scikit-learn's MLP divides it. ``weight_decay``: each step multiplies
     W by 1 - learning rate · weight_decay. Biases are never penalized.
+
+    ``warmup``, ``learning_rate_period``: epochs if integers, else shares of all training, which is
+    ``horizon`` epochs (None: ``max_iter``). ``layer_learning_rates``: what multiplies the steps of
+    each layer of weights (empty: nothing does); ``bias_learning_rate`` those of biases besides.
     """
 
     train: Rows
@@ -159,8 +164,17 @@ class TrainingTask(Common):
     max_grad_norm: float | None = None
     max_grad_value: float | None = None
     learning_rate_init: float = 1e-3
-    learning_rate: str = "constant"
+    learning_rate: str | Callable[[float], float] = "constant"
     power_t: float = 0.5
+    warmup: float = 0
+    learning_rate_decay: float = 0.1
+    learning_rate_period: float = 0.25
+    period_multiplier: float = 1.0
+    learning_rate_end: float = 0.0
+    base_momentum: float | None = None
+    horizon: int | None = None
+    layer_learning_rates: tuple[float, ...] = ()
+    bias_learning_rate: float = 1.0
     shuffle: bool = True
     max_iter: int = 200
     max_fun: int = 15000
@@ -214,6 +228,7 @@ class TrainingResult:
     arrays: NetworkArrays
     loss: float
     loss_curve: list[float]
+    learning_rates: list[float] | None
     validation_loss_curve: list[float] | None
     validation_scores: list[float] | None
     best_loss: float | None

@@ -204,6 +204,7 @@ class BaseMLP(TaskMaker):
         history = {
             "t": self.t_,
             "loss_curve": list(self.loss_curve_),
+            "learning_rates": list(self.learning_rates_ or ()),
             "best_loss": np.inf if best is None else best,
             "no_improvement_count": no_improvement_count,
         }
@@ -307,6 +308,7 @@ class BaseMLP(TaskMaker):
         self.n_layers_ = len(task.layer_sizes)
         self.out_activation_ = LOSSES[task.loss].out_activation
         self.loss_, self.loss_curve_ = result.loss, result.loss_curve
+        self.learning_rates_ = result.learning_rates
         self.validation_loss_curve_ = result.validation_loss_curve
         self.validation_scores_ = result.validation_scores
         self.best_loss_ = result.best_loss

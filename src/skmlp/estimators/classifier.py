@@ -20,9 +20,9 @@ from .names import (
     ClassWeight,
     Initialization,
     LayerSizes,
+    LearningRate,
     Optimizer,
     RandomState,
-    ScheduleName,
 )
 from .rows import take, with_weight
 from .targets import (
@@ -101,14 +101,44 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Entries of the gradients are cut to [-max_grad_value, max_grad_value].
     batch_size : int or "auto", default="auto"
         Rows per step; "auto" is min(200, n_samples). "lbfgs" uses all rows.
-    learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
-        How the rate changes, with every optimizer (scikit-learn: "sgd" only). "invscaling":
-        learning_rate_init / (t_ + 1)^power_t after each epoch. "adaptive": divided by 5 whenever
-        training would stop for want of improvement, down to 1e-6.
+    learning_rate : str or callable, default="constant"
+        How the rate changes, with every optimizer (scikit-learn: "sgd" only). At the ends of
+        epochs, as scikit-learn's: "constant"; "invscaling": learning_rate_init / (t_ + 1)^power_t;
+        "adaptive": divided by 5 whenever training would stop for want of improvement, down to 1e-6.
+        Step by step, a factor of ``learning_rate_init`` at the fraction f of the steps of
+        ``max_iter`` epochs, warm-up left out: "step" and "exponential", see
+        ``learning_rate_decay``; from 1 to ``learning_rate_end``, "linear", "polynomial"
+        (1 - f)^power_t, "cosine" (1 + cos(πf))/2, "flat_cosine" (a cosine over the last
+        ``learning_rate_period``, before it 1), "restarts" (a cosine over each period) and
+        "one_cycle" (half a cosine wave from 1/25 up to 1, and one down). A callable gets f, from 0
+        to below 1, and returns the factor. In ``partial_fit`` f counts all calls; when ``max_iter``
+        of them are over, the last factor holds.
     learning_rate_init : float, default=0.001
-        The (first) learning rate. "adadelta" is meant for about 1.
+        The (first, or of "one_cycle" the largest) learning rate. "adadelta" is meant for about 1.
+    learning_rate_decay : float, default=0.1
+        Factor of the rate for each ``learning_rate_period``: of "step" at its end, of "exponential"
+        evenly over its steps.
+    learning_rate_period : int or float, default=0.25
+        Epochs, or as a float the share of all training, of "step", "exponential", "restarts" (its
+        first cosine) and "flat_cosine" (its cosine).
+    learning_rate_end : float, default=0.0
+        Factor of the rate at which the schedules end that go from 1 down to it.
+    period_multiplier : float, default=1.0
+        How many times as long as the one before each cosine of "restarts" is.
     power_t : float, default=0.5
-        Exponent of "invscaling".
+        Exponent of "invscaling" and "polynomial".
+    warmup : int or float, default=0
+        Epochs, or as a float the share of all training, in which the rate rises in equal steps from
+        near 0 to that of the schedule, any schedule, which begins after it ("invscaling" and
+        "adaptive" go on meanwhile). Of "one_cycle" it is the length of the rise, 0 for 0.3 of all.
+    base_momentum : float, default=None
+        Of "one_cycle": ``momentum`` (of "sgd"; of others ``beta_1``) goes down to it while the rate
+        rises, and back. None leaves it as it is.
+    layer_learning_rates : sequence of float, default=None
+        What multiplies the rate of each layer, the output's included. A layer of 0 stays exactly as
+        it starts, whatever decays, penalizes or clips.
+    bias_learning_rate : float, default=1.0
+        What multiplies the rate of the biases (with ``normalization``, the shifts) besides.
     max_iter : int, default=200
         Most epochs, or iterations of "lbfgs".
     shuffle : bool, default=True
@@ -169,6 +199,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Training loss of the last epoch, penalty included.
     loss_curve_ : list of float
         Training loss of every epoch.
+    learning_rates_ : list of float or None
+        Learning rate of the last step of every epoch; None for "lbfgs".
     best_loss_ : float or None
         Lowest training loss; None with ``early_stopping``.
     validation_loss_curve_ : list of float or None
@@ -244,9 +276,17 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         max_grad_norm: float | None = None,
         max_grad_value: float | None = None,
         batch_size: int | Literal["auto"] = "auto",
-        learning_rate: ScheduleName = "constant",
+        learning_rate: LearningRate = "constant",
         learning_rate_init: float = 0.001,
+        learning_rate_decay: float = 0.1,
+        learning_rate_period: float = 0.25,
+        learning_rate_end: float = 0.0,
+        period_multiplier: float = 1.0,
         power_t: float = 0.5,
+        warmup: float = 0,
+        base_momentum: float | None = None,
+        layer_learning_rates: Sequence[float] | None = None,
+        bias_learning_rate: float = 1.0,
         max_iter: int = 200,
         shuffle: bool = True,
         random_state: RandomState = None,

@@ -13,11 +13,14 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils._param_validation import Interval, Options, RealNotInt, StrOptions
 
 from ..network.losses import LOSSES, losses_of
 from ..network.rules import WeightRule, is_finite
 from ..task import FULL_BATCH_OPTIMIZERS
+
+# Schedules that full-batch methods leave unread, as scikit-learn's does; the others are errors.
+_UNREAD_SCHEDULES = ("constant", "invscaling", "adaptive")
 
 
 class TableNames(StrOptions):
@@ -79,6 +82,19 @@ def _is_optimizer_class(value: object) -> bool:
     from ..training.optimizers import is_optimizer_class
 
     return is_optimizer_class(value)
+
+
+def _is_function(value: object) -> bool:
+    return callable(value) and not isinstance(value, type)
+
+
+def _is_rate(value: object) -> bool:
+    return is_finite(value) and value >= 0  # type: ignore[operator]
+
+
+def _are_rates(value: object) -> bool:
+    is_list = isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim == 1)
+    return is_list and all(map(_is_rate, value))  # type: ignore[call-overload]
 
 
 def _is_layer_sizes(value: object) -> bool:
@@ -148,9 +164,23 @@ CONSTRAINTS: dict[str, list] = {
     "max_grad_norm": [_POSITIVE, None],
     "max_grad_value": [_POSITIVE, None],
     "batch_size": [StrOptions({"auto"}), _AT_LEAST_ONE],
-    "learning_rate": [TableNames("..training.progress", "SCHEDULES")],
+    "learning_rate": [
+        TableNames("..training.schedules", "SCHEDULES"),
+        Checked(_is_function, "a function of the fraction of training"),
+    ],
     "learning_rate_init": [_POSITIVE],
+    "learning_rate_decay": [Interval(Real, 0, 1, closed="right")],
+    "learning_rate_period": [_AT_LEAST_ONE, Interval(RealNotInt, 0, 1, closed="right")],
+    "learning_rate_end": [Interval(Real, 0, 1, closed="both")],
+    "period_multiplier": [Interval(Real, 1, None, closed="left")],
     "power_t": [_NON_NEGATIVE],
+    "warmup": [
+        Interval(Integral, 0, None, closed="left"),
+        Interval(RealNotInt, 0, 1, closed="left"),
+    ],
+    "base_momentum": [_PROBABILITY, None],
+    "layer_learning_rates": [Checked(_are_rates, "a list of finite numbers of at least 0"), None],
+    "bias_learning_rate": [Checked(_is_rate, "a finite number of at least 0")],
     "max_iter": [_AT_LEAST_ONE],
     "shuffle": ["boolean"],
     "random_state": ["random_state"],
@@ -215,11 +245,55 @@ def check_together(estimator: Any, n_hidden: int, weight_decay: float) -> None:
             "give the learning rate as 'learning_rate_init', where searches and schedules "
             "find it."
         )
-    if estimator.learning_rate_init * weight_decay > 1:
+    _check_rates(estimator, n_hidden, name)
+    _check_momentum(estimator, name)
+    layers = estimator.layer_learning_rates
+    largest = estimator.learning_rate_init * (1.0 if layers is None else max(layers))
+    if largest * weight_decay > 1:
+        which = "learning_rate_init" if layers is None else "the largest learning rate of a layer"
         raise ValueError(
-            f"The 'weight_decay' parameter of {name} must be at most 1 / learning_rate_init = "
-            f"{1 / estimator.learning_rate_init:g}: each step multiplies the weights by "
+            f"The 'weight_decay' parameter of {name} must be at most 1 / {which} = "
+            f"{1 / largest:g}: each step multiplies the weights by "
             f"1 - learning rate * weight_decay. Got {estimator.weight_decay!r} instead."
+        )
+
+
+def _check_rates(estimator: Any, n_hidden: int, name: str) -> None:
+    rates, warmup = estimator.layer_learning_rates, estimator.warmup
+    if rates is not None and len(rates) != n_hidden + 1:
+        raise ValueError(
+            f"The 'layer_learning_rates' parameter of {name} must have one value per hidden layer "
+            f"and one for the output layer ({n_hidden + 1}). Got {rates!r} instead."
+        )
+    if rates is not None and not any(rate > 0 for rate in rates):
+        raise ValueError(
+            f"The 'layer_learning_rates' parameter of {name} must leave a layer that learns: with "
+            f"{rates!r} nothing does. Give one layer at least a factor above 0."
+        )
+    if isinstance(warmup, Integral) and warmup > estimator.max_iter:
+        raise ValueError(
+            f"The 'warmup' parameter of {name} must be at most max_iter={estimator.max_iter} "
+            f"epochs. Got {warmup!r} instead: give fewer, or a share of all, such as 0.1."
+        )
+
+
+def _check_momentum(estimator: Any, name: str) -> None:
+    if estimator.base_momentum is None or estimator.learning_rate != "one_cycle":
+        return
+    from ..training.schedules import MOMENTA
+
+    family = estimator.optimizer if isinstance(estimator.optimizer, str) else None
+    if family not in MOMENTA:
+        raise ValueError(
+            f"The 'base_momentum' parameter of {name} has no meaning for "
+            f"optimizer={estimator.optimizer!r}, which has no momentum that could cycle. Got "
+            f"{estimator.base_momentum!r}: leave it at None, or take one of {sorted(MOMENTA)}."
+        )
+    most = getattr(estimator, MOMENTA[family])
+    if estimator.base_momentum > most:
+        raise ValueError(
+            f"The 'base_momentum' parameter of {name} must be at most {MOMENTA[family]}={most!r}, "
+            f"from which the momentum goes down to it. Got {estimator.base_momentum!r} instead."
         )
 
 
@@ -238,6 +312,10 @@ def _check_full_batch(estimator: Any, name: str) -> None:
         "max_grad_norm": estimator.max_grad_norm is not None,
         "max_grad_value": estimator.max_grad_value is not None,
         "callbacks": bool(estimator.callbacks),
+        "learning_rate": estimator.learning_rate not in _UNREAD_SCHEDULES,
+        "warmup": estimator.warmup != 0,
+        "layer_learning_rates": estimator.layer_learning_rates is not None,
+        "bias_learning_rate": estimator.bias_learning_rate != 1,
     }
     for parameter, is_set in unused.items():
         if is_set:

@@ -42,7 +42,19 @@ BiasInitializationName = Literal["zeros", "sklearn", "torch"]
 OptimizerName = Literal[
     "adam", "adamw", "nadam", "adamax", "radam", "rmsprop", "adagrad", "adadelta", "sgd", "lbfgs"
 ]
-ScheduleName = Literal["constant", "invscaling", "adaptive"]
+ScheduleName = Literal[
+    "constant",
+    "invscaling",
+    "adaptive",
+    "step",
+    "exponential",
+    "linear",
+    "polynomial",
+    "cosine",
+    "flat_cosine",
+    "restarts",
+    "one_cycle",
+]
 RegressionLossName = Literal[
     "squared_error",
     "absolute_error",
@@ -58,6 +70,7 @@ LayerSizes = int | Sequence[int] | np.ndarray
 Activations = ActivationName | Sequence[ActivationName]
 Initialization = InitializationName | Callable[[tuple[int, int], np.random.Generator], Any]
 BiasInitialization = BiasInitializationName | float | None
+LearningRate = ScheduleName | Callable[[float], float]  # of the fraction of training
 Optimizer = OptimizerName | Callable[..., Any]  # a torch.optim class, or a partial of one
 ClassWeight = dict[Any, float] | list[dict[Any, float]] | Literal["balanced"] | None
 RandomState = int | np.random.RandomState | None

@@ -88,6 +88,15 @@ class TaskMaker(BaseEstimator, ABC):
             learning_rate_init=float(self.learning_rate_init),
             learning_rate=self.learning_rate,
             power_t=float(self.power_t),
+            warmup=self.warmup,
+            learning_rate_decay=float(self.learning_rate_decay),
+            learning_rate_period=self.learning_rate_period,
+            period_multiplier=float(self.period_multiplier),
+            learning_rate_end=float(self.learning_rate_end),
+            base_momentum=self.base_momentum,
+            horizon=self.max_iter,
+            layer_learning_rates=self._layer_learning_rates(),
+            bias_learning_rate=float(self.bias_learning_rate),
             batch_size=self._batch_size(len(train)),
             shuffle=bool(self.shuffle),
             max_fun=self.max_fun,
@@ -115,6 +124,10 @@ class TaskMaker(BaseEstimator, ABC):
             targets.classes,
             before=None if resume is None else self._observed(),
         )
+
+    def _layer_learning_rates(self) -> tuple[float, ...]:
+        rates = self.layer_learning_rates
+        return () if rates is None else tuple(float(rate) for rate in rates)
 
     def _weight_decay(self) -> float:
         if self.weight_decay != "auto":

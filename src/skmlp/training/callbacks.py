@@ -260,8 +260,8 @@ def without_freezers(callbacks: Any) -> Any:
         callback = callback[1] if isinstance(callback, tuple) else callback
         if getattr(callback, "fn", None) is freeze_parameter:
             raise ValueError(
-                "The callback Freezer has no effect here: all layers are trained, and gradients "
-                "are not autograd's. Fit a smaller network on the frozen layers' outputs instead."
+                "The callback Freezer has no effect here: gradients are not autograd's. "
+                "'layer_learning_rates' freezes layers: (0, 1) the first of two."
             )
     return callbacks
 

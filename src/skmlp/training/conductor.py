@@ -58,8 +58,8 @@ class Conductor:
     then train together: those that torch trains as stacks, and
 
     - verbose ones, which print their epochs if they are alone and share a bar if they are not;
-    - those that start by a function of the user's: beside it no other code of the user's may run,
-      whose warning filters would be its own;
+    - those that start, or have their rate, by a function of the user's: beside it no other code of
+      the user's may run, whose warning filters would be its own;
     - those of full-batch methods, which need the interpreter at every evaluation: beside a thread
       that prepares fits they took 1.0 to 1.1 times as long.
 
@@ -239,7 +239,8 @@ class Conductor:
 
 def _is_to_wait(task: TrainingTask) -> bool:
     full_batch = task.optimizer.family in FULL_BATCH_OPTIMIZERS
-    return bool(task.verbose) or full_batch or is_users_code(task.initialization)
+    users_code = is_users_code(task.initialization) or callable(task.learning_rate)
+    return bool(task.verbose) or full_batch or users_code
 
 
 _open: set[Conductor] = set()

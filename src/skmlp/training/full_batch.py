@@ -256,7 +256,7 @@ def row_weights(rows: Rows) -> np.ndarray:
 def without_plateau(task: TrainingTask) -> TrainingTask:
     """A full-batch method has its own tolerance, and no rate: only validation stops it."""
     patience = task.n_iter_no_change if task.early_stopping else float("inf")
-    return replace(task, n_iter_no_change=patience, learning_rate="constant")
+    return replace(task, n_iter_no_change=patience, learning_rate="constant", warmup=0)
 
 
 def _reason(found, task: TrainingTask) -> str:

@@ -1,16 +1,16 @@
-"""One network's training history, its learning-rate schedule, and when it stops.
+"""One network's training history, its learning rates, and when it stops.
 
 The rules are those of scikit-learn's MLP, for the training loss or the validation score.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from math import exp, inf, isfinite, log1p
+from math import inf, isfinite
 from typing import Any
 
 from ..task import TrainingTask
+from .schedules import Course, course_of, schedule_of
 
 # scikit-learn's constants: an adaptive rate is divided by 5, until it is at most 1e-6.
 _ADAPTIVE_DIVISOR = 5.0
@@ -22,34 +22,23 @@ _SMALLEST_ADAPTIVE_RATE = 1e-6
 _ROUNDING = {"float32": 1e-6, "float64": 1e-12}
 
 
-def _constant(task: TrainingTask, rate: float, t: int) -> float:
-    return rate
-
-
-def _inverse_scaling(task: TrainingTask, rate: float, t: int) -> float:
-    return task.learning_rate_init * exp(-task.power_t * log1p(t))
-
-
-# What the rate becomes at the end of an epoch, after t rows; adaptive changes only on a plateau.
-SCHEDULES: dict[str, Callable[[TrainingTask, float, int], float]] = {
-    "constant": _constant,
-    "invscaling": _inverse_scaling,
-    "adaptive": _constant,
-}
-
-
 class DivergenceError(ValueError):
     """The loss or the weights of a network became infinite or NaN."""
 
 
 @dataclass
 class Progress:
-    """History of one network. ``end_epoch`` records, and decides whether it goes on."""
+    """History of one network. ``end_epoch`` records, and decides whether it goes on.
+
+    ``course`` is what is known in advance of its rate; the rates that callers hand over and get
+    are without its factors.
+    """
 
     task: TrainingTask
     t: int = 0
     n_iter: int = 0
     loss_curve: list[float] = field(default_factory=list)
+    learning_rates: list[float] = field(default_factory=list)
     validation_loss_curve: list[float] = field(default_factory=list)
     validation_scores: list[float] = field(default_factory=list)
     best_loss: float = inf
@@ -57,6 +46,10 @@ class Progress:
     no_improvement_count: int = 0
     best_weights: Any = None
     stopping_reason: str | None = None
+    course: Course | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.course = course_of(self.task)
 
     @property
     def _rounding(self) -> float:
@@ -74,6 +67,7 @@ class Progress:
 
     def end_epochs(self, losses: list[float], rate: float) -> float:
         """As `end_epoch`, for several; all but the last are `certain_epochs`."""
+        self.learning_rates += self._last_rates(rate, len(losses))
         self.n_iter += len(losses)
         self.t += len(self.task.train) * len(losses)
         self.loss_curve += losses
@@ -81,7 +75,7 @@ class Progress:
         if self.validation_scores:
             self._say(f"Validation score: {self.validation_scores[-1]:f}")
         self._count_improvements(len(losses))
-        rate = SCHEDULES[self.task.learning_rate](self.task, rate, self.t)
+        rate = schedule_of(self.task.learning_rate).next_rate(self.task, rate, self.t)
         if self.no_improvement_count > self.task.n_iter_no_change:
             rate = self._plateau(rate)
         if self.stopping_reason is None and self.n_iter >= self.task.max_iter:
@@ -93,6 +87,22 @@ class Progress:
         self.validation_loss_curve.append(loss)
         self.validation_scores.append(score)
         return self.task.early_stopping and score > self.best_validation_score + self._rounding
+
+    def check_finite(
+        self, value: float, rate: float | None, what: str = "loss", epoch: int = 1
+    ) -> None:
+        """As the function, for a value of one of the epochs to come, from 1."""
+        if not isfinite(value):
+            n_iter = self.n_iter + epoch
+            if rate is not None and self.course is not None and n_iter:
+                rate *= float(self.course.last_factors(n_iter - 1, 1)[0])
+            check_finite(value, n_iter, rate, what)
+
+    def _last_rates(self, rate: float, n: int) -> list[float]:
+        """At the last steps of the next n epochs."""
+        if self.course is None:
+            return [rate] * n
+        return (rate * self.course.last_factors(self.n_iter, n)).tolist()
 
     def _count_improvements(self, n: int) -> None:
         """Count the last epochs of those that came without an improvement."""

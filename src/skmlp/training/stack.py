@@ -18,9 +18,11 @@ from ..network.mlp import StackedMLP
 from ..task import Checkpoint, RandomStates, TrainingResult, TrainingTask
 from .batches import Chunk, RowOrder, RowStore, chunk_steps
 from .dropout import DropoutMasks
+from .layer_rates import LayerRates
 from .loss_options import options_of
 from .penalties import Clipping, Penalty
-from .progress import DivergenceError, Progress, check_finite
+from .progress import DivergenceError, Progress
+from .schedules import cycle_of, epochs_before
 from .stack_optimizer import StackOptimizer
 from .validation import Validated, validation_of
 
@@ -97,6 +99,8 @@ class Stack:
             [t.learning_rate_init for t in tasks],
             self.module.blocks,
             self.module.gradients,
+            cycles=[cycle_of(t) for t in tasks],
+            by_rate=not any(m.progress.course for m in self.members),
         )
         self.masks = DropoutMasks(
             [t.dropout for t in tasks],
@@ -130,6 +134,8 @@ class Stack:
         self.clipping = Clipping(tasks, self.module)
         self._decays = np.array([t.weight_decay for t in tasks])
         self._decaying = bool(self._decays.any())
+        self.layer_rates = LayerRates(tasks, self.module)
+        self._on_course = any(m.progress.course for m in self.members)
         self._chunk_steps = chunk_steps(self.store, self.common.batch_size)
 
     # Steps
@@ -139,8 +145,23 @@ class Stack:
         n_steps = min(m.order.steps_left for m in self.members)
         while n_steps:
             some = min(n_steps, self._chunk_steps)
+            if self._on_course:
+                self.optimizer.start_chunk(*self._courses(some))
             self._train_chunk(self.store.chunk([m.order for m in self.members], some))
             n_steps -= some
+
+    def _courses(self, n_steps: int) -> tuple[list[list[float]], list[list[float]]]:
+        """Of the next steps, the factors of each network's rate, and its momentum or NaN."""
+        factors, momenta = np.ones((2, len(self.members), n_steps))
+        momenta[:] = np.nan
+        for k, member in enumerate(self.members):
+            course, at = member.progress.course, (member.progress.n_iter, member.order.position)
+            if course is not None:
+                for values, found in ((factors, course.factors), (momenta, course.momenta)):
+                    row = found(*at, n_steps)
+                    if row is not None:
+                        values[k] = row
+        return factors.T.tolist(), momenta.T.tolist()
 
     def _train_chunk(self, chunk: Chunk) -> None:
         self.penalty.start_chunk(chunk)
@@ -160,9 +181,11 @@ class Stack:
         if self.observer is not None:
             self.observer.gradients_computed()
         self.penalty.record(s)
+        self.layer_rates.before_step()
         if self._decaying:
-            self.optimizer.decay(self._decays)
-        self.optimizer.step(lambda: self._loss(s, x, targets, scale, masks))
+            self.optimizer.decay(self._decays, s)
+        self.optimizer.step(lambda: self._loss(s, x, targets, scale, masks), s)
+        self.layer_rates.after_step()
         if self.observer is not None:
             self.observer.end_batch(logits, targets)
         return logits
@@ -194,7 +217,7 @@ class Stack:
     def _end_epoch(self, k: int, member: Member, found: Validated | None) -> None:
         progress, rate = member.progress, float(self.optimizer.rates[k])
         loss = member.epoch_loss / member.order.n_rows
-        check_finite(loss, progress.n_iter + 1, rate)
+        progress.check_finite(loss, rate)
         if found is not None:
             self._validate(k, member, found)
         self.optimizer.set_rate(k, progress.end_epoch(loss, rate))
@@ -203,9 +226,9 @@ class Stack:
             member.order.start_epoch()
 
     def _validate(self, k: int, member: Member, found: Validated) -> None:
-        epoch, rate = member.progress.n_iter + 1, float(self.optimizer.rates[k])
-        check_finite(found.loss, epoch, rate, what="validation loss")
-        check_finite(found.score, epoch, rate, what="validation score")
+        rate = float(self.optimizer.rates[k])
+        member.progress.check_finite(found.loss, rate, "validation loss")
+        member.progress.check_finite(found.score, rate, "validation score")
         if member.progress.validate(found.loss, found.score):
             member.progress.best_weights = self.module.blocks.network(k)
         if self.observer is not None:
@@ -257,6 +280,7 @@ class Stack:
             learning_rate_init=member.task.learning_rate_init,
             learning_rate=float(self.optimizer.rates[k]),
             random=RandomStates(member.order.rng.bit_generator.state, *self.masks.position(k)),
+            epochs=epochs_before(member.task) + member.progress.n_iter,
         )
 
     def _resume(self, checkpoint: Checkpoint) -> None:
@@ -268,9 +292,10 @@ class Stack:
         self.masks.go_to(checkpoint.random.dropout_steps)
 
 
-def optimizer_key(task: TrainingTask) -> tuple[str, float, float, float]:
+def optimizer_key(task: TrainingTask) -> tuple[str, str, float, float, float]:
     """What puts networks of equal optimizer settings, and then of equal penalties, together."""
-    return repr(task.optimizer), task.learning_rate_init, task.alpha, task.l1_ratio
+    cycle = repr(cycle_of(task))
+    return repr(task.optimizer), cycle, task.learning_rate_init, task.alpha, task.l1_ratio
 
 
 def build_module(
@@ -331,13 +356,14 @@ def finished(
     """
     every = [*arrays.coefs, *arrays.intercepts, *arrays.others.values()]
     total = sum(float(np.abs(array).max(initial=0.0)) for array in every)
-    check_finite(total, progress.n_iter, rate, what="largest weight")
+    progress.check_finite(total, rate, "largest weight", epoch=0)
     stopped_early = progress.task.early_stopping
     validated = progress.task.validation is not None
     return TrainingResult(
         arrays=arrays,
         loss=progress.loss_curve[-1] if progress.loss_curve else float("nan"),
         loss_curve=progress.loss_curve,
+        learning_rates=None if rate is None else progress.learning_rates,
         validation_loss_curve=progress.validation_loss_curve if validated else None,
         validation_scores=progress.validation_scores if validated else None,
         best_loss=None if stopped_early else progress.best_loss,

@@ -66,12 +66,17 @@ class StackOptimizer:
         Learning rates to start with.
     blocks, gradients : Blocks
         The parameters, and where their gradients are found at each step.
+    cycles : sequence, optional
+        What each network's momentum depends on besides its settings, or None where it stays as it
+        is: where these are equal momenta are.
+    by_rate : bool
+        Whether networks of one rate keep one for long enough to be a group.
 
     Attributes
     ----------
     rates : ndarray of shape (K,)
-        Current learning rates. For K = 1 the truth is in the torch optimizer's param group,
-        where learning-rate schedulers change it.
+        Current learning rates, without the factors of `start_chunk`. For K = 1 the truth is in the
+        torch optimizer's param group, where learning-rate schedulers change it.
     """
 
     def __init__(
@@ -80,8 +85,14 @@ class StackOptimizer:
         rates: Sequence[float],
         blocks: Blocks,
         gradients: Blocks,
+        *,
+        cycles: Sequence[Any] | None = None,
+        by_rate: bool = True,
     ):
-        self._group_by_rate = True  # until a rate changes
+        self._group_by_rate = by_rate  # until a rate changes
+        self._factors: list[list[float]] | None
+        self._momenta: list[list[float]] | None
+        self._cycles = list(cycles or [None] * len(rates))
         self.settings = list(settings)
         self._rates = np.array(rates, dtype=float)
         self.family = OPTIMIZERS.get(self.settings[0].family) if self.named else None
@@ -113,22 +124,68 @@ class StackOptimizer:
         else:
             self._set_rate_tensor()
 
-    def step(self, closure: Callable[[], Tensor]) -> None:
-        """Move the parameters by their gradients."""
+    def start_chunk(self, factors: list[list[float]], momenta: list[list[float]]) -> None:
+        """Prepare the next steps.
+
+        Parameters
+        ----------
+        factors : list of list of float
+            For each step, what multiplies each network's rate.
+        momenta : list of list of float
+            For each step, each network's momentum or beta_1; NaN where it stays as it is.
+        """
+        self._factors, self._momenta = factors, momenta
+        if self.directions is not None:
+            rates = np.asarray(factors) * self._rates
+            self._rate_tensors = per_network(rates, self.blocks.flat).view(*rates.shape, 1, 1)
+
+    def step(self, closure: Callable[[], Tensor], s: int = 0) -> None:
+        """Move the parameters by their gradients, at step s of the chunk."""
+        self._set_momenta(s)
         if self.directions is None:
-            if self._needs_closure:
-                self.torch_optimizer.step(closure)
-            else:
-                self.torch_optimizer.step()
+            self._step_with_factors(closure, s)
             return
         self.directions.flat.zero_()
         self.torch_optimizer.step()
+        rates = self._rate_tensor if self._factors is None else self._rate_tensors[s]
         for block, direction in zip(self.blocks.all, self.directions.all, strict=True):
-            block.addcmul_(direction, self._rate_tensor)
+            block.addcmul_(direction, rates)
 
-    def decay(self, weight_decays: np.ndarray) -> None:
+    def _step_with_factors(self, closure: Callable[[], Tensor], s: int) -> None:
+        if self._factors is None:
+            self._torch_step(closure)
+            return
+        groups = self.torch_optimizer.param_groups
+        rates = [group["lr"] for group in groups]
+        for group, rate, factor in zip(groups, rates, self._factors[s], strict=True):
+            group["lr"] = rate * factor
+        self._torch_step(closure)
+        for group, rate in zip(groups, rates, strict=True):
+            group["lr"] = rate  # where callbacks look, and what they change
+
+    def _torch_step(self, closure: Callable[[], Tensor]) -> None:
+        if self._needs_closure:
+            self.torch_optimizer.step(closure)
+        else:
+            self.torch_optimizer.step()
+
+    def _set_momenta(self, s: int) -> None:
+        if self._momenta is None:
+            return
+        groups = self.torch_optimizer.param_groups
+        for group, k in zip(groups, self._group_begins, strict=True):
+            momentum = self._momenta[s][k]
+            if np.isnan(momentum):
+                continue
+            if "betas" in group:
+                group["betas"] = (momentum, group["betas"][1])
+            else:
+                group["momentum"] = momentum
+
+    def decay(self, weight_decays: np.ndarray, s: int = 0) -> None:
         """Decoupled weight decay (Loshchilov & Hutter 2019): W ← (1 - rate·decay) W."""
-        factors = 1.0 - self.rates * weight_decays
+        rates = self.rates if self._factors is None else self.rates * self._factors[s]
+        factors = 1.0 - rates * weight_decays
         if (factors == factors[0]).all():
             self.blocks.flat_weights.mul_(float(factors[0]))
         else:
@@ -143,6 +200,7 @@ class StackOptimizer:
         states = [] if by_rows else [self.network_state(k) for k in networks]
         places, state = [self._places[k] for k in networks], self.torch_optimizer.state
         self.settings = [self.settings[k] for k in networks]
+        self._cycles = [self._cycles[k] for k in networks]
         self._rates = rates.copy()
         self._build(blocks, gradients)
         if by_rows:
@@ -181,6 +239,8 @@ class StackOptimizer:
         self.blocks, self.gradients = blocks, gradients
         n = blocks.n_networks
         self.directions: Blocks | None = None
+        self._factors = self._momenta = None  # until a chunk starts
+        self._group_begins: Sequence[int] = range(n)
         self._grouped_by_rate = False
         self._places: list[list[tuple[torch.nn.Parameter, int | None]]] = [[] for _ in range(n)]
         if not self.named:
@@ -221,8 +281,8 @@ class StackOptimizer:
         """A group per distinct setting, over the consecutive networks that share it."""
         assert self.family is not None
         arguments = [
-            {**self.family.arguments(s), "lr": float(rate)}
-            for s, rate in zip(self.settings, self._rates, strict=True)
+            {**self.family.arguments(s), "lr": float(rate), **({"cycle": cycle} if cycle else {})}
+            for s, rate, cycle in zip(self.settings, self._rates, self._cycles, strict=True)
         ]
         starts = _starts(arguments)
         self._grouped_by_rate = self._group_by_rate and self._pays(starts)
@@ -244,6 +304,7 @@ class StackOptimizer:
     ) -> list[dict[str, Any]]:
         """A group per run of networks with equal arguments, over their rows of some blocks."""
         starts, groups = _starts(arguments), []
+        self._group_begins = starts
         for a, b in pairwise([*starts, len(arguments)]):
             pairs = zip(blocks, gradients, strict=True)
             parameters = [_parameter(block[a:b], gradient[a:b]) for block, gradient in pairs]

@@ -9,8 +9,10 @@ from ...task import Checkpoint, RandomStates, TrainingResult, TrainingTask
 from ..batches import RowOrder
 from ..draws import Levels
 from ..flops import flops_per_step
-from ..progress import Progress, check_finite
+from ..layer_rates import has_layer_rates, rate_factor
+from ..progress import Progress
 from ..row_weights import check_penalty
+from ..schedules import epochs_before
 from ..stack import finished, random_streams, starting_weights
 from .arrays import Parameters, fixed, rows_of, workspace
 from .checkpoints import OptimizerState
@@ -25,6 +27,8 @@ _FLOPS_PER_CALL = 2e9
 _MOST_ROWS = 1 << 17
 # Numbers of the parameters after each epoch of one call, where the best are kept.
 _MOST_NUMBERS = 1 << 21
+
+_NOTHING = fixed(np.empty(0), "float64")
 
 
 class CompiledNetwork:
@@ -61,6 +65,8 @@ class CompiledNetwork:
         self.space = workspace(self.table, task.batch_size, task.dtype)
         self.gradient = np.empty_like(self.parameters.flat)
         self.optimizer = OptimizerState(task.optimizer, self.parameters)
+        self.of_layers = fixed(self._layer_factors(), task.dtype)
+        self.before = np.empty(self.of_layers.size, task.dtype)
         self.at, self.numbers = addresses_of(task), numbers_of(task)
         self._most_steps = max(1, int(_FLOPS_PER_CALL // max(1, flops_per_step(task))))
         if task.resume is not None:
@@ -114,12 +120,12 @@ class CompiledNetwork:
         """Note the losses of epochs, what was found on held-out rows, and the best parameters."""
         progress = self.progress
         for epoch, loss in enumerate(losses):
-            check_finite(loss, progress.n_iter + 1 + epoch, self.rate)
+            progress.check_finite(loss, self.rate, epoch=1 + epoch)
         if not found:
             self._set_rate(progress.end_epochs(losses, self.rate))
         for epoch, (of_rows, score) in enumerate(found):
-            check_finite(of_rows, progress.n_iter + 1, self.rate, what="validation loss")
-            check_finite(score, progress.n_iter + 1, self.rate, what="validation score")
+            progress.check_finite(of_rows, self.rate, "validation loss")
+            progress.check_finite(score, self.rate, "validation score")
             if progress.validate(of_rows, score):
                 progress.best_weights = kept[epoch].copy()
             self._set_rate(progress.end_epoch(losses[epoch], self.rate))
@@ -183,6 +189,7 @@ class CompiledNetwork:
             self.optimizer.arrays,
             self.space,
             self.held_out,
+            (*self._course(n_steps), self.of_layers, self.before),
             losses,
             found,
             kept,
@@ -190,6 +197,28 @@ class CompiledNetwork:
         order.position += n_steps
         if self.levels.active:
             self.levels.step += n_steps
+
+    def _course(self, n_steps: int) -> tuple[np.ndarray, np.ndarray]:
+        """Of the next steps, the factors of the rate, and momenta; without entries if none."""
+        progress, at = self.progress, (self.progress.n_iter, self.order.position, n_steps)
+        if progress.course is None:
+            return _NOTHING, _NOTHING
+        factors, momenta = progress.course.factors(*at), progress.course.momenta(*at)
+        return (
+            _NOTHING if factors is None else fixed(factors, "float64"),
+            _NOTHING if momenta is None else fixed(momenta, "float64"),
+        )
+
+    def _layer_factors(self) -> np.ndarray:
+        """What multiplies the steps of each parameter; without entries if nothing does."""
+        parameters = self.parameters
+        if not has_layer_rates(self.task):
+            return np.empty(0)
+        factors, n = np.empty(parameters.flat.size), len(parameters.shapes)
+        names = [f"{kind}.{i}" for kind in ("weights", "biases") for i in range(n)]
+        for name, block in zip(names, parameters.blocks(factors), strict=True):
+            block[...] = rate_factor(self.task, name)
+        return factors
 
     def _check_penalty(self, rows: np.ndarray) -> None:
         """Raise if the penalty of a batch of tiny sample weights is no number of the dtype."""
@@ -218,6 +247,7 @@ class CompiledNetwork:
             learning_rate_init=task.learning_rate_init,
             learning_rate=self.rate,
             random=RandomStates(self.order.rng.bit_generator.state, *self.levels.position()),
+            epochs=epochs_before(task) + self.progress.n_iter,
         )
 
     def _resume(self, checkpoint: Checkpoint) -> None:

@@ -66,7 +66,7 @@ def validate(held_out, at, numbers, flat, levels, found):
 @Loop
 def take_steps(
     at, rows, T, weights, order, begin, n_steps, batch, layers, by_columns, n_weights, numbers,
-    settings, levels, flat, gradient, state, space, held_out, losses, found, kept,
+    settings, levels, flat, gradient, state, space, held_out, rates, losses, found, kept,
 ):  # fmt: skip
     """Take steps over rows; add batch rows times the batch's mean loss to its epoch's sum.
 
@@ -86,6 +86,9 @@ def take_steps(
         See `workspace`.
     held_out : tuple
         See `held_out` of `validation`.
+    rates : tuple of ndarray
+        Each without entries where nothing is asked for. Of each step, the factor of the rate, and
+        the momentum or beta_1; of each parameter, what multiplies its steps, and memory.
     losses : ndarray of float64 of shape (epochs,)
     found : ndarray of float64 of shape (epochs, 2)
         For loss and score on held-out rows, or without entries.
@@ -93,6 +96,7 @@ def take_steps(
         For the parameters at the end of each epoch, or without entries.
     """
     units, saved, deltas, targets, scale = space
+    factors, momenta, of_layers, before = rates
     first, slope, n_rows = begin, numbers[SLOPE], order.size // losses.size
     last, n_settings = layers.shape[0] - 1, settings.size - 1
     m, begins, options = layers[last, WIDTH], layers[last, UNITS_AT], numbers[OPTIONS:]
@@ -128,12 +132,23 @@ def take_steps(
             penalty = call_for_number(at[PENALTY], n_weights, l1, l2, flat, gradient)
         if at[CLIP]:
             call(at[CLIP], flat.size, numbers[MAX_VALUE], numbers[MAX_NORM], gradient)
+        rate = numbers[RATE]
+        if factors.size:
+            rate *= factors[step]
+        if momenta.size:
+            settings[0] = momenta[step]
+        if of_layers.size:
+            for i in range(flat.size):
+                before[i] = flat[i]
         if at[DECAY]:
-            call(at[DECAY], n_weights, 1.0 - numbers[RATE] * numbers[WEIGHT_DECAY], flat)
+            call(at[DECAY], n_weights, 1.0 - rate * numbers[WEIGHT_DECAY], flat)
         if at[UPDATE]:
             settings[n_settings] += 1
-            t, rate = settings[n_settings], numbers[RATE]
+            t = settings[n_settings]
             call(at[UPDATE], flat.size, t, rate, settings, flat, gradient, state[0], state[1])
+        if of_layers.size:
+            for i in range(flat.size):
+                flat[i] = before[i] + of_layers[i] * (flat[i] - before[i])
         losses[epoch] += B * (loss + penalty)
         first += B
         if first == (epoch + 1) * n_rows:
