@@ -34,13 +34,17 @@ from skmlp.network.losses import LOSSES, losses_of
 from skmlp.network.rules import RULES
 from skmlp.task import FULL_BATCH_OPTIMIZERS
 from skmlp.training.optimizers import OPTIMIZERS
-from skmlp.training.progress import SCHEDULES
+from skmlp.training.schedules import MOMENTA, SCHEDULES
 
 MAX_ITER, N_ROWS = 3, 48
 
 
 def first(default: Any, names) -> list:
     return [default, *(name for name in names if name != default)]
+
+
+def falling(fraction: float) -> float:
+    return 1.0 - 0.5 * fraction
 
 
 # The default first. What is not a parameter of the estimators says how and on what it is fitted.
@@ -59,8 +63,16 @@ COMMON: dict[str, list] = {
     "max_grad_norm": [None, 0.5],
     "max_grad_value": [None, 0.2],
     "batch_size": ["auto", 13],
-    "learning_rate": first("constant", SCHEDULES),
-    "power_t": [0.5, 0.1],
+    "learning_rate": [*first("constant", SCHEDULES), falling],
+    "power_t": [0.5, 4.0],
+    "learning_rate_decay": [0.1, 0.5],
+    "learning_rate_period": [0.25, 1],
+    "learning_rate_end": [0.0, 0.1],
+    "period_multiplier": [1.0, 2.0],
+    "warmup": [0, 1, 0.4],
+    "base_momentum": [None, 0.0],
+    "layer_learning_rates": [None, 0.5, 0.0],
+    "bias_learning_rate": [1.0, 0.1],
     "shuffle": [True, False],
     "momentum": [0.9, 0.0],
     "nesterovs_momentum": [True, False],
@@ -108,6 +120,10 @@ def is_full_batch(optimizer: Any) -> bool:
     return isinstance(optimizer, str) and optimizer in FULL_BATCH_OPTIMIZERS
 
 
+def is_known_in_advance(schedule: Any) -> bool:
+    return callable(schedule) or SCHEDULES[schedule].factors is not None
+
+
 def has_kink(loss: str) -> bool:
     return not LOSSES[losses_of("numbers")[loss]].smooth
 
@@ -118,6 +134,10 @@ CLASHES = [
     Clash("optimizer", is_full_batch, "weight_decay", one_of(0.1)),
     Clash("optimizer", is_full_batch, "max_grad_norm", other_than(None)),
     Clash("optimizer", is_full_batch, "max_grad_value", other_than(None)),
+    Clash("optimizer", is_full_batch, "learning_rate", is_known_in_advance),
+    Clash("optimizer", is_full_batch, "warmup", other_than(0)),
+    Clash("optimizer", is_full_batch, "layer_learning_rates", other_than(None)),
+    Clash("optimizer", is_full_batch, "bias_learning_rate", other_than(1.0)),
 ]
 OF_BOTH = {
     MLPClassifier: CLASHES,
@@ -144,11 +164,22 @@ def targets(kind: str, X: np.ndarray, loss: str) -> np.ndarray:
     return numbers if LOSSES[losses_of("numbers")[loss]].domain is None else np.exp(0.5 * numbers)
 
 
+def with_meaning(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Values that follow from another parameter's, in their form."""
+    found = dict(parameters)
+    if found.get("layer_learning_rates") is not None:
+        n_hidden = len(found.get("hidden_layer_sizes", (8,)))
+        found["layer_learning_rates"] = [found["layer_learning_rates"]] * n_hidden + [1.0]
+    if found.get("optimizer", "adam") not in MOMENTA:
+        found.pop("base_momentum", None)
+    return found
+
+
 def fitted(estimator: type, row: dict[str, Any]):
     """An estimator fitted on some rows, as a row of the covering array says."""
     row = {"sparse": False, "sample_weight": False, "validation": False} | row
     kind = row.get("y", VALUES[estimator]["y"][0])
-    parameters = {name: value for name, value in row.items() if name not in NOT_PARAMETERS}
+    parameters = with_meaning({n: v for n, v in row.items() if n not in NOT_PARAMETERS})
     rng = np.random.default_rng(0)
     # small, because exp is the mean of some losses, and some starting weights are large
     X = 0.3 * rng.normal(size=(N_ROWS, 4)) * (rng.random((N_ROWS, 4)) < 0.8)

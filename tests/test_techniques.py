@@ -26,7 +26,7 @@ from skmlp.network.losses import losses_of
 from skmlp.network.rules import RULES
 from skmlp.task import FULL_BATCH_OPTIMIZERS
 from skmlp.training.optimizers import OPTIMIZERS
-from skmlp.training.progress import SCHEDULES
+from skmlp.training.schedules import SCHEDULES
 
 ROOT = Path(__file__).parent.parent
 NAMESPACE = vars(skmlp) | {name: getattr(skmlp, name) for name in skmlp.__all__} | {"torch": torch}
