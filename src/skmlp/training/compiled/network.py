@@ -11,7 +11,8 @@ from ..draws import Levels
 from ..flops import flops_per_step
 from ..progress import Progress, check_finite
 from ..row_weights import check_penalty
-from ..stack import finished, random_streams, starting_weights
+from ..stack import finished, random_streams
+from ..starting import starting_weights
 from .arrays import Parameters, fixed, rows_of, workspace
 from .checkpoints import OptimizerState
 from .codes import RATE
