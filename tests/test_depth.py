@@ -45,7 +45,8 @@ def test_survival_falls_in_a_straight_line_to_the_last_block(n_blocks, last):
     assert found[-1] == pytest.approx(last)
     np.testing.assert_allclose(np.diff([1.0, *found]), -(1 - last) / n_blocks, atol=1e-15)
     depth = expected_depth(residual((4,) * (2 * n_blocks + 1), 2), last)
-    assert depth == pytest.approx(n_blocks - (1 - last) * (n_blocks + 1) / 2)
+    assert depth == pytest.approx(found.sum())
+    assert depth == n_blocks - (1 - last) * (n_blocks + 1) / 2
 
 
 def test_networks_without_blocks_have_no_depth_to_expect():

@@ -49,13 +49,14 @@ def test_commands_of_the_readme_exist():
 
 def test_counts_of_choices_are_right():
     from skmlp.network.activations import ACTIVATIONS
-    from skmlp.network.initialization import INITIALIZATIONS
+    from skmlp.network.initialization import INITIALIZATIONS, WHOLE_NETWORK
     from skmlp.task import FULL_BATCH_OPTIMIZERS
     from skmlp.training.optimizers import OPTIMIZERS
 
     optimizers = len(OPTIMIZERS) + len(FULL_BATCH_OPTIMIZERS)
+    initializations = len(INITIALIZATIONS) + len(WHOLE_NETWORK)
     expected = (
-        f"{len(ACTIVATIONS)} activations, {len(INITIALIZATIONS)} initializations, "
+        f"{len(ACTIVATIONS)} activations, {initializations} initializations, "
         f"{optimizers} optimizers"
     )
     assert expected in README
@@ -64,11 +65,11 @@ def test_counts_of_choices_are_right():
 def test_docstrings_list_every_name_of_the_tables():
     from skmlp import MLPClassifier, MLPRegressor
     from skmlp.network.activations import ACTIVATIONS
-    from skmlp.network.initialization import INITIALIZATIONS
+    from skmlp.network.initialization import INITIALIZATIONS, WHOLE_NETWORK
     from skmlp.training.optimizers import OPTIMIZERS
 
     for cls in (MLPClassifier, MLPRegressor):
-        for name in [*ACTIVATIONS, *INITIALIZATIONS, *OPTIMIZERS]:
+        for name in [*ACTIVATIONS, *INITIALIZATIONS, *WHOLE_NETWORK, *OPTIMIZERS]:
             assert f'"{name}"' in cls.__doc__, name
 
 

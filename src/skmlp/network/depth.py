@@ -62,5 +62,5 @@ def survival_probabilities(n_blocks: int, last: float) -> np.ndarray:
 
 def expected_depth(architecture: Architecture, last: float) -> float | None:
     """Σ p_l = L - (1 - p_L)(L + 1)/2; None for a network without blocks."""
-    blocks = blocks_of(architecture)
-    return float(survival_probabilities(len(blocks), last).sum()) if blocks else None
+    n_blocks = len(blocks_of(architecture))
+    return n_blocks - (1.0 - last) * (n_blocks + 1) / 2 if n_blocks else None

@@ -156,7 +156,8 @@ class Stack:
         self, chunk: Chunk, s: int, x: Tensor, targets: Tensor, scale: float | Tensor
     ) -> Tensor:
         masks = self.masks.next_step(x.shape[1]) if self.masks.active else None
-        self.module.survivors = self.survivors.next_step() if self.survivors.active else ()
+        if self.survivors.active:
+            self.module.survivors = self.survivors.next_step()
         if self.observer is not None:
             self.observer.begin_batch(x, chunk.rows_of_first(s))
         logits = self._gradients(s, x, targets, scale, masks)
@@ -237,6 +238,7 @@ class Stack:
         self.validation.keep(networks)
         self.masks.keep(networks)
         self.survivors.keep(networks)
+        self.module.survivors = ()  # whoever has left may have been the last to drop blocks
         self.module.set_blocks(self.module.blocks.take(networks))
         self.optimizer.keep(networks, self.module.blocks, self.module.gradients)
         self.members = [self.members[k] for k in networks]

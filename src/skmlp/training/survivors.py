@@ -29,6 +29,11 @@ class Survivors:
         L.
     generators : sequence of (numpy.random.Generator or None)
         One per network; None where the last block always survives.
+
+    Attributes
+    ----------
+    active : bool
+        Whether any network drops blocks.
     """
 
     def __init__(
@@ -42,15 +47,16 @@ class Survivors:
         self.probabilities = np.array([survival_probabilities(n_blocks, p) for p in last])
         self.generators = list(generators)
         self.dtype, self.device = dtype, device
+        self._set_active()
 
-    @property
-    def active(self) -> bool:
-        return bool((self.probabilities < 1.0).any())
+    def _set_active(self) -> None:
+        self.active = any(rng is not None for rng in self.generators)
 
     def keep(self, networks: Sequence[int]) -> None:
         """Forget the networks that are not listed."""
         self.probabilities = self.probabilities[list(networks)]
         self.generators = [self.generators[k] for k in networks]
+        self._set_active()
 
     def next_step(self) -> list[bool | Tensor]:
         """Per block: whether it is there, in all networks or in none; or who has it, (K, 1, 1)."""
