@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 import torch
-from helpers import every_array, make_task
+from helpers import assert_same, every_array, make_task, trained_alone
 
 from skmlp import MLPClassifier, config
 from skmlp.network.forward import forward
@@ -18,6 +18,7 @@ from skmlp.network.lsuv import scaled_to_unit_variance
 from skmlp.network.mlp import Blocks
 from skmlp.task import Rows
 from skmlp.training import train
+from skmlp.training.padding import padded
 from skmlp.training.starting import starting_weights
 
 N, D = 300, 12
@@ -152,6 +153,14 @@ def test_both_executors_start_alike_alone_and_together():
         for ours, theirs in zip(results, expected, strict=True):
             for a, b in zip(every_array(ours), every_array(theirs), strict=True):
                 np.testing.assert_allclose(a, b, rtol=1e-7, atol=1e-10)
+
+
+def test_networks_of_unequal_sizes_share_a_stack():
+    tasks = [lsuv_task(hidden=(h,), activations=("relu",), max_iter=3, seed=h) for h in (5, 8)]
+    assert len({task.stack_key for task in padded(tasks)}) == 1
+    with config(executor="torch"):
+        for together, alone in zip(train(tasks), trained_alone(tasks), strict=True):
+            assert_same(together, alone)
 
 
 def test_it_is_no_rule_of_one_layer():

@@ -22,19 +22,26 @@ def starting_weights(task: TrainingTask, rng: np.random.Generator) -> NetworkArr
     """Weights and biases, given or drawn, and what else a network starts with."""
     if task.initial is not None:
         return _with(task.initial, _survivals(task))
-    arrays = NetworkArrays(*_drawn(task, rng), {})
-    arrays = _with(arrays, _survivals(task) | _projections(task, rng))
-    if task.initialization == "fixup":
+    layers, rule = _layers(task), task.initialization
+    if isinstance(rule, str):
+        rule = WHOLE_NETWORK.get(rule, rule)
+    drawn = [initial_layer(rule, layer, rng) for layer in layers]
+    others = _survivals(task) | _projections(task, rng)
+    rows = _some_rows(task.train.X, rng) if task.initialization == "lsuv" else None
+    biases = [b for _, b in drawn]
+    if task.bias_initialization is not None:
+        # After all else, which is then the same whatever the rule of the biases.
+        biases = [initial_biases(task.bias_initialization, layer, rng) for layer in layers]
+    arrays = NetworkArrays([w for w, _ in drawn], biases, others)
+    if task.fixup:
         return scaled_by_fixup(arrays, task.architecture)
-    if task.initialization == "lsuv":
-        return scaled_to_unit_variance(arrays, task.architecture, _some_rows(task.train.X, rng))
-    return arrays
+    return arrays if rows is None else scaled_to_unit_variance(arrays, task.architecture, rows)
 
 
-def _drawn(task: TrainingTask, rng: np.random.Generator) -> tuple[list, list]:
-    """Weights and biases of each layer."""
-    sizes, hidden, rule = task.layer_sizes, task.activations, task.initialization
-    layers = [
+def _layers(task: TrainingTask) -> list[Layer]:
+    """What a rule may look at, layer by layer."""
+    sizes, hidden = task.layer_sizes, task.activations
+    return [
         Layer(fan_in, fan_out, activation, task.negative_slope, nearest)
         for fan_in, fan_out, activation, nearest in zip(
             sizes[:-1],
@@ -44,14 +51,6 @@ def _drawn(task: TrainingTask, rng: np.random.Generator) -> tuple[list, list]:
             strict=True,
         )
     ]
-    if isinstance(rule, str):
-        rule = WHOLE_NETWORK.get(rule, rule)
-    drawn = [initial_layer(rule, layer, rng) for layer in layers]
-    biases = [b for _, b in drawn]
-    if task.bias_initialization is not None:
-        # After all weights, so that these are the same whatever the rule of the biases.
-        biases = [initial_biases(task.bias_initialization, layer, rng) for layer in layers]
-    return [w for w, _ in drawn], biases
 
 
 def _with(arrays: NetworkArrays, others: dict[str, np.ndarray]) -> NetworkArrays:
