@@ -10,7 +10,7 @@ import scipy.sparse
 import torch
 from helpers import assert_same, every_array, make_task, trained_alone
 
-from skmlp import MLPClassifier, config
+from skmlp import config
 from skmlp.network.forward import forward
 from skmlp.network.initialization import INITIALIZATIONS
 from skmlp.network.layers import Step, layers_of, slots_of
@@ -99,15 +99,22 @@ def test_sparse_rows_give_the_same_start():
         np.testing.assert_allclose(a, b)
 
 
-def test_weights_of_rows_do_not_matter_but_those_of_zero_are_not_there():
-    X, y = ROWS.X, np.arange(N) % 3
-    model = MLPClassifier((8,), initialization="lsuv", learning_rate_init=1e-12, max_iter=1)
-    model.set_params(random_state=0)
-    weights = np.where(np.arange(N) < 100, 0.0, 5.0)
-    with pytest.warns(UserWarning, match="max_iter"):
-        weighted = model.fit(X, y, sample_weight=weights).coefs_[0].copy()
-    with pytest.warns(UserWarning, match="max_iter"):
-        np.testing.assert_allclose(weighted, model.fit(X[100:], y[100:]).coefs_[0], rtol=1e-6)
+@pytest.mark.parametrize("normalization", [None, "batch"])
+@pytest.mark.parametrize("factor", [1.0, 1e-300, 1e300])
+def test_a_row_of_weight_two_counts_as_two_rows(normalization, factor):
+    weights = np.repeat([1.0, 2.0, 1.0], 100)
+    index = np.repeat(np.arange(N), weights.astype(int))
+    weighted, repeated = (
+        start_of(lsuv_task(rows=rows, normalization=normalization))
+        for rows in (
+            replace(ROWS, weights=factor * weights),
+            Rows(ROWS.X[index], ROWS.targets[index]),
+        )
+    )
+    plain = start_of(lsuv_task(normalization=normalization))
+    for ours, theirs, other in zip(weighted.coefs, repeated.coefs, plain.coefs, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9)
+        assert np.linalg.norm(ours - other) > 1e-5 * np.linalg.norm(other)
 
 
 def dead(kind):
@@ -136,7 +143,7 @@ def test_biases_that_vary_too_much_by_themselves_leave_the_weights():
     task = lsuv_task(hidden=(4,), activations=("tanh",))
     arrays = start_of(replace(task, initialization="orthogonal"))
     arrays = arrays._replace(intercepts=[np.array([-9.0, 9, 9, -9]), np.zeros(3)])
-    found = scaled_to_unit_variance(arrays, task.architecture, ROWS.X)
+    found = scaled_to_unit_variance(arrays, task.architecture, ROWS.X, np.ones(N))
     np.testing.assert_array_equal(found.coefs[0], arrays.coefs[0])
     assert variances(task, found)[1] == pytest.approx(1.0, abs=0.05)
 

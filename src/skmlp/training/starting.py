@@ -12,7 +12,8 @@ from ..network.fixup import scaled_by_fixup
 from ..network.initialization import WHOLE_NETWORK, Layer, initial_biases, initial_layer
 from ..network.lsuv import scaled_to_unit_variance
 from ..network.rules import orthonormal
-from ..task import Matrix, TrainingTask
+from ..task import Matrix, Rows, TrainingTask
+from .row_weights import validation_weights
 
 # LSUV looks at this many rows at most, and at fewer where they have more than this many entries.
 _MOST_ROWS, _MOST_ENTRIES = 512, 1 << 23
@@ -27,7 +28,7 @@ def starting_weights(task: TrainingTask, rng: np.random.Generator) -> NetworkArr
         rule = WHOLE_NETWORK.get(rule, rule)
     drawn = [initial_layer(rule, layer, rng) for layer in layers]
     others = _survivals(task) | _projections(task, rng)
-    rows = _some_rows(task.train.X, rng) if task.initialization == "lsuv" else None
+    rows = _some_rows(task.train, rng) if task.initialization == "lsuv" else None
     biases = [b for _, b in drawn]
     if task.bias_initialization is not None:
         # After all else, which is then the same whatever the rule of the biases.
@@ -35,7 +36,7 @@ def starting_weights(task: TrainingTask, rng: np.random.Generator) -> NetworkArr
     arrays = NetworkArrays([w for w, _ in drawn], biases, others)
     if task.fixup:
         return scaled_by_fixup(arrays, task.architecture)
-    return arrays if rows is None else scaled_to_unit_variance(arrays, task.architecture, rows)
+    return arrays if rows is None else scaled_to_unit_variance(arrays, task.architecture, *rows)
 
 
 def _layers(task: TrainingTask) -> list[Layer]:
@@ -79,8 +80,12 @@ def _projections(task: TrainingTask, rng: np.random.Generator) -> dict[str, np.n
     return found
 
 
-def _some_rows(X: Matrix, rng: np.random.Generator) -> Matrix:
-    """Rows drawn from all, each as likely, whatever its weight."""
-    n, d = X.shape
+def _some_rows(rows: Rows, rng: np.random.Generator) -> tuple[Matrix, np.ndarray]:
+    """Rows drawn from all, each as likely, and their weights."""
+    n, d = rows.X.shape
+    weights = validation_weights(rows)  # whose sum is a number
     most = min(_MOST_ROWS, max(1, _MOST_ENTRIES // max(1, d)))
-    return X if n <= most else X[np.sort(rng.choice(n, most, replace=False))]
+    if n <= most:
+        return rows.X, weights
+    index = np.sort(rng.choice(n, most, replace=False))
+    return rows.X[index], weights[index]
