@@ -325,6 +325,16 @@ def test_lbfgs_trains_them():
     assert model.fit(X[:, :3], X[:, 3]).score(X[:, :3], X[:, 3]) > 0.9
 
 
+def test_lbfgs_makes_exact_zeros_of_a_skips_matrix():
+    model = MLPClassifier(
+        (6, 6, 6, 4), residual=True, optimizer="lbfgs", alpha=2.0, l1_ratio=1.0, max_iter=100,
+        random_state=0,
+    ).fit(X, y)  # fmt: skip
+    zeros = [np.mean(w == 0) for w in [*model.coefs_, model.parameters_["projections.1"]]]
+    assert min(zeros) > 0.1
+    assert max(np.abs(w).max() for w in model.coefs_) > 0
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_sparse_rows_are_rows(dtype):
     model = MLPClassifier(

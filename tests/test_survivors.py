@@ -150,6 +150,15 @@ def test_partial_fits_are_one_fit_and_pickles_go_on():
     np.testing.assert_allclose(parts.predict_proba(X), whole.predict_proba(X), rtol=1e-9)
 
 
+def test_what_was_pickled_before_goes_on_from_the_streams_start():
+    model = MLPClassifier((8,) * 5, residual=True, random_state=0).partial_fit(
+        X, y, classes=range(3)
+    )
+    del model._checkpoint.random.__dict__["depth"]
+    model = pickle.loads(pickle.dumps(model)).set_params(stochastic_depth=0.5).partial_fit(X, y)
+    assert model._checkpoint.random.depth is not None
+
+
 def test_going_on_with_another_probability_predicts_with_it():
     model = MLPClassifier((8,) * 5, residual=True, max_iter=1, warm_start=True, random_state=0)
     model.fit(X, y)
