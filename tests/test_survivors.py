@@ -63,6 +63,22 @@ def test_draws_are_the_networks_own():
     assert 0 < alone[2].mean() < alone[0].mean() < 1
 
 
+def test_a_block_that_all_or_none_of_the_networks_have_needs_no_product():
+    task = make_task(**DEEP, stochastic_depth=0.5)
+    alone = survivors_of([task], torch.float64, torch.device("cpu"))
+    found = [block for _ in range(20) for block in alone.next_step()]
+    assert all(isinstance(block, bool) for block in found)
+    assert {True, False} == set(found)
+    beside = survivors_of(
+        [task, replace(task, stochastic_depth=1.0)], torch.float64, torch.device("cpu")
+    )
+    for block in beside.next_step():
+        assert block is True or block.ravel().tolist() == [0.0, 1.0]
+    assert beside.active
+    beside.keep([1])
+    assert not beside.active
+
+
 def test_the_stream_is_no_other_source_of_draws():
     task = make_task(seed=3)
     expected = np.random.default_rng(np.random.SeedSequence(3).spawn(5)[4])
