@@ -69,6 +69,15 @@ TECHNIQUES: dict[str, Technique] = {
     "batch normalization": Technique({"normalization": "batch"}),
     "layer normalization": Technique({"normalization": "layer"}),
     "batch normalization, 8 layers": Technique({"normalization": "batch"}, DEEP),
+    "LSUV, 8 layers": Technique({"initialization": "lsuv"}, DEEP),
+    "residual, 8 layers": Technique({"residual": True}, DEEP),
+    "residual with layer normalization, 8 layers": Technique(
+        {"residual": True, "normalization": "layer"}, DEEP
+    ),
+    "Fixup, 8 layers": Technique({"residual": True, "initialization": "fixup"}, DEEP),
+    "stochastic depth 0.7, 8 layers": Technique(
+        {"stochastic_depth": 0.7}, DEEP | {"residual": True}
+    ),
     "dropout 0.2": Technique({"dropout": 0.2}),
     "label smoothing 0.1": Technique({"label_smoothing": 0.1}, only=CLASSIFICATION),
     "weight decay 0.1": Technique({"optimizer": "adamw", "weight_decay": 0.1}),

@@ -34,6 +34,13 @@ CLASSIFICATION = {
     "orthogonal start": {"initialization": skmlp.Orthogonal()},
     "biases by torch": {"bias_initialization": "torch"},
     "three layers": {"hidden_layer_sizes": (32, 32, 32)},
+    "LSUV": {"initialization": "lsuv"},
+    "residual blocks": {"hidden_layer_sizes": (32,) * 5, "residual": True},
+    "stochastic depth": {
+        "hidden_layer_sizes": (32,) * 5,
+        "residual": True,
+        "stochastic_depth": 0.7,
+    },
     "batch normalization": {"normalization": "batch"},
     # how it is regularized
     "dropout": {"dropout": 0.2},

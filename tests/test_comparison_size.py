@@ -27,6 +27,15 @@ def test_a_network_has_weights_and_biases():
     assert model_size(model) == Size((4 + 1) * 5 + (5 + 1) * 3, "parameters")
 
 
+def test_whatever_else_predictions_need_counts_too():
+    plain = MLPClassifier((5, 5, 4), max_iter=1, random_state=0)
+    normalized = MLPClassifier((5, 5, 4), normalization="batch", max_iter=1, random_state=0)
+    residual = MLPClassifier((5, 5, 4), residual=True, max_iter=1, random_state=0)
+    counts = [model_size(model.fit(X, y)).count for model in (plain, normalized, residual)]
+    assert counts[1] - counts[0] == 4 * (5 + 5 + 4)  # scales, shifts, means, variances
+    assert counts[2] - counts[0] == 5 * 4 + 1  # the skip's matrix, and the block's probability
+
+
 @pytest.mark.parametrize("kernel", ["linear", "rbf"])
 def test_a_kernel_machine_has_support_vectors_times_features(kernel):
     model = SVC(kernel=kernel).fit(X, y)

@@ -92,6 +92,13 @@ def random_configuration(rng: np.random.Generator) -> Configuration:
         "validation_fraction": one_of(0.1, 0.3),
         "bias_initialization": one_of(None, None, "torch", 0.1),
     }
+    if len(shape) > 1 and rng.random() < 0.7:
+        starts = ["lsuv", "fixup"] if parameters["normalization"] is None else ["lsuv"]
+        parameters |= {
+            "residual": True,
+            "stochastic_depth": one_of(None, 0.8, 0.3),
+            "initialization": one_of(parameters["initialization"], *starts),
+        }
     fit_parameters = {}
     if rng.random() < 0.3:
         fit_parameters["sample_weight"] = rng.uniform(0.1, 2.0, n)

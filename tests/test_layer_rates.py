@@ -15,7 +15,8 @@ from skmlp.network.rules import Orthogonal
 from skmlp.training import train
 from skmlp.training.layer_rates import has_layer_rates, rate_factor
 from skmlp.training.optimizers import OPTIMIZERS
-from skmlp.training.stack import random_streams, starting_weights
+from skmlp.training.stack import random_streams
+from skmlp.training.starting import starting_weights
 
 RATES = {"layer_learning_rates": (0.5, 0.0, 2.0), "bias_learning_rate": 0.1}
 HARD = {"weight_decay": 0.1, "alpha": 0.5, "l1_ratio": 0.5, "max_grad_norm": 0.1}
@@ -38,6 +39,17 @@ def test_biases_and_shifts_have_a_factor_of_their_own():
     assert rate_factor(make_task(bias_learning_rate=0.1), "biases.1") == 0.1
     assert [has_layer_rates(t) for t in (task, make_task(bias_learning_rate=0.5))] == [True] * 2
     assert not has_layer_rates(make_task(layer_learning_rates=(1.0, 1.0, 1.0)))
+
+
+def test_what_a_block_has_besides_goes_with_its_last_layer():
+    task = make_task(
+        hidden=(4, 5, 6, 7),
+        residual=2,
+        layer_learning_rates=(1, 2, 3, 4, 5),
+        bias_learning_rate=0.1,
+    )
+    names = ["projections.0", "multipliers.0", "projections.1", "linear_offsets.2"]
+    assert [rate_factor(task, name) for name in names] == [3, 3, 4, 0.1 * 3]
 
 
 @pytest.mark.parametrize("schedule", ["constant", "cosine"])

@@ -29,7 +29,7 @@ from skmlp.estimators.constraints import (
     REGRESSOR_CONSTRAINTS,
 )
 from skmlp.network.activations import ACTIVATIONS
-from skmlp.network.initialization import BIAS_INITIALIZATIONS, INITIALIZATIONS
+from skmlp.network.initialization import BIAS_INITIALIZATIONS, INITIALIZATIONS, WHOLE_NETWORK
 from skmlp.network.losses import LOSSES, losses_of
 from skmlp.network.rules import RULES
 from skmlp.task import FULL_BATCH_OPTIMIZERS
@@ -51,8 +51,10 @@ def falling(fraction: float) -> float:
 COMMON: dict[str, list] = {
     "optimizer": first("adam", [*OPTIMIZERS, *FULL_BATCH_OPTIMIZERS, torch.optim.ASGD]),
     "activation": first("relu", ACTIVATIONS),
-    "initialization": ["auto", *(n for n in INITIALIZATIONS if n != "auto"), *(r() for r in RULES)],
+    "initialization": [*first("auto", [*INITIALIZATIONS, *WHOLE_NETWORK]), *(r() for r in RULES)],
     "hidden_layer_sizes": [(8,), (), (6, 5), (5, 5, 4)],
+    "residual": [False, True, 3],
+    "stochastic_depth": [None, 0.5],
     "bias_initialization": [None, 0.1, *BIAS_INITIALIZATIONS],
     "negative_slope": [0.01, 0.3],
     "normalization": [None, "batch", "layer"],
@@ -116,6 +118,10 @@ def other_than(*values: Any) -> Callable[[Any], bool]:
     return lambda value: not one_of(*values)(value)
 
 
+def is_shallow(sizes: tuple[int, ...]) -> bool:
+    return len(sizes) < 2
+
+
 def is_full_batch(optimizer: Any) -> bool:
     return isinstance(optimizer, str) and optimizer in FULL_BATCH_OPTIMIZERS
 
@@ -134,6 +140,13 @@ CLASHES = [
     Clash("optimizer", is_full_batch, "weight_decay", one_of(0.1)),
     Clash("optimizer", is_full_batch, "max_grad_norm", other_than(None)),
     Clash("optimizer", is_full_batch, "max_grad_value", other_than(None)),
+    Clash("optimizer", is_full_batch, "stochastic_depth", other_than(None)),
+    Clash("hidden_layer_sizes", is_shallow, "residual", other_than(False)),
+    Clash("hidden_layer_sizes", is_shallow, "stochastic_depth", other_than(None)),
+    Clash("hidden_layer_sizes", is_shallow, "initialization", one_of("fixup")),
+    Clash("residual", one_of(False), "stochastic_depth", other_than(None)),
+    Clash("residual", one_of(False), "initialization", one_of("fixup")),
+    Clash("normalization", other_than(None), "initialization", one_of("fixup")),
     Clash("optimizer", is_full_batch, "learning_rate", is_known_in_advance),
     Clash("optimizer", is_full_batch, "warmup", other_than(0)),
     Clash("optimizer", is_full_batch, "layer_learning_rates", other_than(None)),

@@ -49,14 +49,15 @@ def test_commands_of_the_readme_exist():
 
 def test_counts_of_choices_are_right():
     from skmlp.network.activations import ACTIVATIONS
-    from skmlp.network.initialization import INITIALIZATIONS
+    from skmlp.network.initialization import INITIALIZATIONS, WHOLE_NETWORK
     from skmlp.task import FULL_BATCH_OPTIMIZERS
     from skmlp.training.optimizers import OPTIMIZERS
     from skmlp.training.schedules import SCHEDULES
 
     optimizers = len(OPTIMIZERS) + len(FULL_BATCH_OPTIMIZERS)
+    initializations = len(INITIALIZATIONS) + len(WHOLE_NETWORK)
     expected = (
-        f"{len(ACTIVATIONS)} activations, {len(INITIALIZATIONS)} initializations, "
+        f"{len(ACTIVATIONS)} activations, {initializations} initializations, "
         f"{optimizers} optimizers"
     )
     assert expected in README
@@ -66,12 +67,13 @@ def test_counts_of_choices_are_right():
 def test_docstrings_list_every_name_of_the_tables():
     from skmlp import MLPClassifier, MLPRegressor
     from skmlp.network.activations import ACTIVATIONS
-    from skmlp.network.initialization import INITIALIZATIONS
+    from skmlp.network.initialization import INITIALIZATIONS, WHOLE_NETWORK
     from skmlp.training.optimizers import OPTIMIZERS
     from skmlp.training.schedules import SCHEDULES
 
     for cls in (MLPClassifier, MLPRegressor):
-        for name in [*ACTIVATIONS, *INITIALIZATIONS, *OPTIMIZERS, *SCHEDULES]:
+        names = [*ACTIVATIONS, *INITIALIZATIONS, *WHOLE_NETWORK, *OPTIMIZERS, *SCHEDULES]
+        for name in names:
             assert f'"{name}"' in cls.__doc__, name
 
 

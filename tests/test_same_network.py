@@ -75,7 +75,7 @@ def drawn_task(seed: int) -> TrainingTask:
             beta_2=float(choose([0.9, 0.999])),
             epsilon=1e-3 if narrow else float(choose([1e-8, 1e-3])),
         ),
-        initialization=str(choose(list(INITIALIZATIONS))),
+        initialization=[str(choose(list(INITIALIZATIONS))), "lsuv"][seed % 8 == 5],
         bias_initialization=[None, None, "torch", 0.1][seed % 4],
         seed=seed,
         dtype=dtype,

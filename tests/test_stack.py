@@ -18,8 +18,9 @@ from skmlp.training import stack_optimizer, stacks, train
 from skmlp.training.dropout import DropoutMasks
 from skmlp.training.flops import stack_flops
 from skmlp.training.progress import DivergenceError, Progress
-from skmlp.training.stack import Stack, finished, random_streams, starting_weights
+from skmlp.training.stack import Stack, finished, random_streams
 from skmlp.training.stacks import slices
+from skmlp.training.starting import starting_weights
 
 pytestmark = pytest.mark.usefixtures("by_torch")
 

@@ -16,6 +16,8 @@ CHANGES = {
     "activations": ("tanh", "relu"),
     "negative_slope": 0.1,
     "normalization": "layer",
+    "residual": 2,
+    "fixup": True,
     "loss": "binary_log_loss",
     "score": "subset_accuracy",
     "optimizer": OptimizerSettings("sgd"),
@@ -44,6 +46,7 @@ def test_the_rest_does_not():
         "alpha": 1.0,
         "loss_options": (0.3,),
         "dropout": (0.5, 0.5),
+        "stochastic_depth": 0.5,
         "learning_rate_init": 0.5,
         "train": random_rows(n=9),
         "validation": random_rows(),
@@ -71,5 +74,5 @@ def test_searches_along_a_line_train_alone():
 
 def test_a_network_is_described_by_its_task():
     task = make_task(negative_slope=0.2, normalization="layer")
-    assert task.architecture == ((5, 8, 6, 3), ("tanh", "tanh"), 0.2, "layer")
+    assert task.architecture == ((5, 8, 6, 3), ("tanh", "tanh"), 0.2, "layer", 0, False)
     assert task.common.architecture == task.architecture

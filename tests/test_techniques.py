@@ -20,7 +20,7 @@ from skmlp.estimators.constraints import (
     REGRESSOR_CONSTRAINTS,
 )
 from skmlp.network.activations import ACTIVATIONS
-from skmlp.network.initialization import BIAS_INITIALIZATIONS, INITIALIZATIONS
+from skmlp.network.initialization import BIAS_INITIALIZATIONS, INITIALIZATIONS, WHOLE_NETWORK
 from skmlp.network.layers import NORMALIZATIONS
 from skmlp.network.losses import losses_of
 from skmlp.network.rules import RULES
@@ -85,7 +85,7 @@ def test_calls_are_valid_and_tests_and_examples_exist(row):
 @pytest.mark.parametrize(
     ("parameter", "names"),
     {
-        "initialization": INITIALIZATIONS,
+        "initialization": [*INITIALIZATIONS, *WHOLE_NETWORK],
         "bias_initialization": BIAS_INITIALIZATIONS,
         "activation": ACTIVATIONS,
         "normalization": NORMALIZATIONS,

@@ -62,7 +62,7 @@ class Rows:
 
 @dataclass
 class RandomStates:
-    """Where the random streams of a training stand: row order and dropout.
+    """Where the random streams of a training stand: row order, dropout and stochastic depth.
 
     Dropout masks are drawn for many steps at once: ``dropout`` is the state before the draw that
     the next step belongs to, ``dropout_steps`` how many of its steps are used up.
@@ -71,6 +71,7 @@ class RandomStates:
     order: Mapping[str, Any]
     dropout: Mapping[str, Any]
     dropout_steps: int
+    depth: Mapping[str, Any] | None = None
 
 
 @dataclass
@@ -116,13 +117,16 @@ class CallbackView:
 class Common:
     """What the networks of a stack have in common: equal ones can be trained together.
 
-    ``layer_sizes`` is (d, hidden…, outputs); ``activations`` has one entry per hidden layer.
+    ``layer_sizes`` is (d, hidden…, outputs); ``activations`` has one entry per hidden layer;
+    ``residual`` is the layers of a block, or 0.
     """
 
     layer_sizes: tuple[int, ...]
     activations: tuple[str, ...]
     negative_slope: float = 0.01
     normalization: str | None = None
+    residual: int = 0
+    fixup: bool = False
     loss: str
     score: str = "accuracy"
     optimizer: OptimizerSettings
@@ -133,7 +137,12 @@ class Common:
     @property
     def architecture(self) -> Architecture:
         return Architecture(
-            self.layer_sizes, self.activations, self.negative_slope, self.normalization
+            self.layer_sizes,
+            self.activations,
+            self.negative_slope,
+            self.normalization,
+            self.residual,
+            self.fixup,
         )
 
 
@@ -144,7 +153,8 @@ class TrainingTask(Common):
     ``loss_options``: those that the loss' row names. ``dropout`` has one entry per hidden layer.
     ``alpha``, ``l1_ratio``: penalty alpha·(l1_ratio·|W|₁ + (1 - l1_ratio)/2·|W|²) divided by the
     batch's sum of weights, as scikit-learn's MLP divides it. ``weight_decay``: each step multiplies
-    W by 1 - learning rate · weight_decay. Biases are never penalized.
+    W by 1 - learning rate · weight_decay. Biases are never penalized. ``stochastic_depth``: the
+    probability that the last residual block survives.
 
     ``warmup``, ``learning_rate_period``: epochs if integers, else shares of all training, which is
     ``horizon`` epochs (None: ``max_iter``). ``layer_learning_rates``: what multiplies the steps of
@@ -161,6 +171,7 @@ class TrainingTask(Common):
     l1_ratio: float = 0.0
     weight_decay: float = 0.0
     dropout: tuple[float, ...] = ()
+    stochastic_depth: float = 1.0
     max_grad_norm: float | None = None
     max_grad_value: float | None = None
     learning_rate_init: float = 1e-3

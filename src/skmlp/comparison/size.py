@@ -35,9 +35,9 @@ UNKNOWN = Size(float("nan"), "")
 def model_size(fitted: Any) -> Size:
     """Count what a fitted model stores.
 
-    Networks and linear models: weights and intercepts. Kernel machines: support vectors times
-    features. A model of several parts is the sum of those that are known, under the unit of the
-    last. Of others (trees, neighbours) nothing is known.
+    Networks and linear models: weights and intercepts, and what else predictions need. Kernel
+    machines: support vectors times features. A model of several parts is the sum of those that are
+    known, under the unit of the last. Of others (trees, neighbours) nothing is known.
 
     Examples
     --------
@@ -58,6 +58,7 @@ def model_size(fitted: Any) -> Size:
 
 # Attributes that a fitted model stores, the first that fit count; a linear SVC has coef_ too.
 COUNTED: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("coefs_", "intercepts_", "parameters_"), "parameters"),
     (("coefs_", "intercepts_"), "parameters"),
     (("support_vectors_",), SUPPORT_VECTORS),
     (("coef_", "intercept_"), "parameters"),
@@ -98,7 +99,13 @@ def fitted_parts(fitted: Any) -> Iterator[Any]:
             yield from fitted_parts(part)
 
 
+# What a network counts in training is nothing that it needs to predict.
+_OF_TRAINING = "counts."
+
+
 def _count(value: Any) -> int:
+    if isinstance(value, dict):
+        value = [array for name, array in value.items() if not name.startswith(_OF_TRAINING)]
     values = value if isinstance(value, (list, tuple)) else [value]
     # a sparse matrix counts by its shape
     return int(sum(np.prod(np.shape(part)) for part in values))

@@ -20,6 +20,7 @@ from ..fusion.meeting import train_or_meet
 from ..machine.device import resolve_prediction_device
 from ..machine.warnings import warn_caller
 from ..network.architecture import NetworkArrays
+from ..network.depth import expected_depth
 from ..network.losses import LOSSES
 from ..task import (
     FULL_BATCH_OPTIMIZERS,
@@ -290,12 +291,20 @@ class BaseMLP(TaskMaker):
                 f"now ask for {asked}. With warm_start=True or partial_fit 'hidden_layer_sizes' "
                 "must stay as it was: set warm_start=False, or fit a clone."
             )
-        trained = self._trained.architecture.normalization
-        if self.normalization != trained:
+        trained = self._trained.architecture
+        self._check_same("normalization", trained.normalization, self.normalization)
+        self._check_same("residual", trained.residual, self._block_length())
+        rules = {True: "fixup", False: "any other"}  # "fixup" adds arrays
+        self._check_same("initialization", rules[trained.fixup], rules[self._has_fixup()])
+
+    @staticmethod
+    def _check_same(name: str, fitted: object, asked: object) -> None:
+        """Check what decides which arrays a network has."""
+        if fitted != asked:
             raise ValueError(
-                f"The network was fitted with normalization={trained!r}, but now has "
-                f"normalization={self.normalization!r}. With warm_start=True or partial_fit it "
-                "must stay as it was: set warm_start=False, or fit a clone."
+                f"The network was fitted with {name}={fitted!r}, but now has {name}={asked!r}. "
+                "With warm_start=True or partial_fit it must stay as it was: set "
+                "warm_start=False, or fit a clone."
             )
 
     # Results
@@ -314,6 +323,7 @@ class BaseMLP(TaskMaker):
         self.best_loss_ = result.best_loss
         self.best_validation_score_ = result.best_validation_score
         self.n_iter_, self.t_ = result.n_iter, result.t
+        self.expected_depth_ = expected_depth(task.architecture, task.stochastic_depth)
         self.stopping_reason_ = result.stopping_reason
         self._no_improvement_count = result.no_improvement_count
         # Parameters may be changed after fitting: predictions use what was trained.

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils._param_validation import Interval, Options, RealNotInt, StrOptions
 
+from ..network.initialization import WHOLE_NETWORK
 from ..network.losses import LOSSES, losses_of
 from ..network.rules import WeightRule, is_finite
 from ..task import FULL_BATCH_OPTIMIZERS
@@ -144,8 +145,10 @@ CONSTRAINTS: dict[str, list] = {
     "activation": [_ACTIVATIONS, per_layer(_ACTIVATIONS)],
     "negative_slope": [_NON_NEGATIVE],
     "normalization": [TableNames("..network.layers", "NORMALIZATIONS"), None],
+    "residual": ["boolean", Interval(Integral, 2, None, closed="left")],
+    "stochastic_depth": [Interval(Real, 0, 1, closed="right"), None],
     "initialization": [
-        TableNames("..network.initialization", "INITIALIZATIONS"),
+        TableNames("..network.initialization", "INITIALIZATIONS", more=WHOLE_NETWORK),
         Checked(_is_rule, "a callable, such as skmlp.VarianceScaling()"),
     ],
     "bias_initialization": [
@@ -237,6 +240,7 @@ def check_together(estimator: Any, n_hidden: int, weight_decay: float) -> None:
                 f"The {parameter!r} parameter of {name} must have one value per hidden layer "
                 f"({n_hidden}). Got {value!r} instead."
             )
+    _check_depth(estimator, name, n_hidden)
     if estimator.optimizer in FULL_BATCH_OPTIMIZERS:
         _check_full_batch(estimator, name)
     if "lr" in getattr(estimator.optimizer, "keywords", {}):
@@ -297,6 +301,35 @@ def _check_momentum(estimator: Any, name: str) -> None:
         )
 
 
+def _drops_blocks(estimator: Any) -> bool:
+    return estimator.stochastic_depth is not None and estimator.stochastic_depth < 1
+
+
+def _check_depth(estimator: Any, name: str, n_hidden: int) -> None:
+    """What residual blocks need, and what needs residual blocks."""
+    fixup = isinstance(estimator.initialization, str) and estimator.initialization == "fixup"
+    if estimator.residual and n_hidden < 2:
+        raise ValueError(
+            f"The 'residual' parameter of {name} needs two or more hidden layers: the first maps "
+            f"the inputs to the width of the blocks. Got residual={estimator.residual!r} with "
+            f"hidden_layer_sizes={estimator.hidden_layer_sizes!r}: give more layers, such as "
+            "(64,) * 5, or set residual=False."
+        )
+    if _drops_blocks(estimator) and not estimator.residual:
+        raise ValueError(
+            f"The 'stochastic_depth' parameter of {name} drops residual blocks, and there are "
+            f"none. Got {estimator.stochastic_depth!r}: set residual=True, or "
+            "stochastic_depth=None."
+        )
+    if fixup and (not estimator.residual or estimator.normalization is not None):
+        raise ValueError(
+            f"The 'initialization' parameter of {name} can be 'fixup' for residual networks "
+            f"without normalization alone. Got residual={estimator.residual!r}, "
+            f"normalization={estimator.normalization!r}: set residual=True and "
+            "normalization=None, or take another rule, such as 'he_normal' or 'lsuv'."
+        )
+
+
 def _check_full_batch(estimator: Any, name: str) -> None:
     loss = getattr(estimator, "loss", None)
     if loss is not None and not LOSSES[losses_of("numbers")[loss]].smooth:
@@ -308,6 +341,7 @@ def _check_full_batch(estimator: Any, name: str) -> None:
     unused = {
         "normalization": estimator.normalization == "batch",
         "dropout": np.any(np.asarray(estimator.dropout) > 0),
+        "stochastic_depth": _drops_blocks(estimator),
         "weight_decay": estimator.weight_decay not in ("auto", 0),
         "max_grad_norm": estimator.max_grad_norm is not None,
         "max_grad_value": estimator.max_grad_value is not None,

@@ -37,6 +37,8 @@ InitializationName = Literal[
     "sklearn",
     "torch",
     "lisa_sigmoid",
+    "lsuv",
+    "fixup",
 ]
 BiasInitializationName = Literal["zeros", "sklearn", "torch"]
 OptimizerName = Literal[

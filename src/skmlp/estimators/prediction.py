@@ -36,7 +36,7 @@ def predict_logits(
     from ..network.tensors import network_tensors
 
     dtype = getattr(torch, arrays.coefs[0].dtype.name)
-    flops = 2 * X.shape[0] * sum(w.size for w in arrays.coefs)
+    flops = 2 * X.shape[0] * sum(a.size for a in (*arrays.coefs, *arrays.others.values()))
     with one_thread(flops < _FLOPS_FOR_THREADS), usual_torch(device), torch.inference_mode():
         tensors = network_tensors(arrays, dtype, device)
         logits = logits_in_parts(X, layers_of(architecture), tensors)

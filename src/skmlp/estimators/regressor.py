@@ -63,12 +63,27 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         What stands between each hidden layer's product and its activation, with a trained scale and
         shift. "batch": each unit over the rows of the batch, in predictions by running averages
         (Ioffe & Szegedy 2015). "layer": each row over the layer's units (Ba et al. 2016).
+    residual : bool or int of at least 2, default=False
+        Layers of each residual block; True is 2. The first hidden layer maps the inputs to the
+        first width, without an activation. Each block adds to its input x a branch of it,
+        W₂ f(N(W₁ f(N(x)))) with biases, where f is the activation (and dropout), N the
+        normalization (He et al. 2016, arXiv:1603.05027); the last block has the layers that are
+        left over. f(N(x)) of the last sum goes to the output layer. Where a block's input and
+        output differ in width, x is multiplied by a matrix, which starts orthonormal and is
+        penalized as weights are. Needs two hidden layers.
+    stochastic_depth : float in (0, 1] or None, default=None
+        Probability p that a batch goes through the last of L residual blocks; through block l it
+        goes with probability 1 - (l/L)(1 - p) (Huang et al. 2016). Predictions take each branch
+        times its probability. None and 1 drop nothing.
     initialization : str, rule such as `skmlp.VarianceScaling`, or callable, default="auto"
         Starting weights. With fan_in and fan_out a layer's widths: "glorot_uniform",
         "glorot_normal" (variance 2/(fan_in + fan_out)), "he_uniform", "he_normal" (2/fan_in, for
         leaky_relu divided by 1 + slope²), "he_uniform_fan_out", "he_normal_fan_out" (2/fan_out),
         "lecun_uniform", "lecun_normal" (1/fan_in), "orthogonal", "sklearn" and "torch" (what
         those libraries do, biases included) and "lisa_sigmoid" (four times Glorot's bound).
+        "lsuv" scales orthonormal weights layer by layer until the layer's outputs, on up to 512 of
+        the training rows, have variance 1 (Mishkin & Matas 2016). "fixup" is for residual networks
+        without normalization (Zhang et al. 2019): see the guide.
         "auto" is LeCun's for selu and Glorot's otherwise; more than about five layers of the
         ReLU family want He's. Rules with parameters are ``VarianceScaling(scale=2)``,
         ``Normal(std=0.01)``, ``TruncatedNormal(std=0.01)``, ``Uniform(bound=0.05)``,
@@ -145,8 +160,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     shuffle : bool, default=True
         Whether rows are in a new order every epoch.
     random_state : int, RandomState instance or None, default=None
-        Decides starting weights, row order, dropout and the validation split. None draws fresh
-        entropy; global generators are never used nor changed.
+        Decides starting weights, row order, dropout, stochastic depth and the validation split.
+        None draws fresh entropy; global generators are never used nor changed.
     tol : float, default=1e-4
         Smallest improvement that counts; for "lbfgs" the largest gradient entry at the end.
     verbose : bool or int, default=False
@@ -190,10 +205,14 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Weights of each layer.
     intercepts_ : list of ndarray of shape (fan_out,)
         Biases of each layer.
-    parameters_ : dict of str to ndarray of shape (width,)
-        What ``normalization`` adds, by name and hidden layer: ``"scales.0"``, ``"shifts.0"``, and
-        of batch normalization the running ``"means.0"``, ``"variances.0"`` and ``"counts.0"``
-        (batches seen).
+    parameters_ : dict of str to ndarray
+        All other arrays, by name and number. What ``normalization`` adds to a hidden layer:
+        ``"scales.0"``, ``"shifts.0"``, and of batch normalization the running ``"means.0"``,
+        ``"variances.0"`` and ``"counts.0"`` (batches seen). What a residual block has:
+        ``"survivals.0"`` (its probability), and where widths differ ``"projections.0"`` of shape
+        (width before, width after). What "fixup" adds: ``"linear_offsets.0"`` and
+        ``"activation_offsets.0"`` (added before a layer, before an activation) and
+        ``"multipliers.0"`` (of a block's branch).
     loss_ : float
         Training loss of the last epoch, penalty included.
     loss_curve_ : list of float
@@ -220,6 +239,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Epochs of the last call, or iterations of "lbfgs".
     t_ : int
         Rows that training has gone through.
+    expected_depth_ : float or None
+        Residual blocks that a batch goes through on average in training,
+        L - (1 - p)(L + 1)/2 for L blocks and ``stochastic_depth`` p; None without ``residual``.
     n_layers_ : int
         Layers, input and output included.
     n_outputs_ : int
@@ -259,6 +281,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         tweedie_power: float = 1.5,
         negative_slope: float = 0.01,
         normalization: Literal["batch", "layer"] | None = None,
+        residual: bool | int = False,
+        stochastic_depth: float | None = None,
         initialization: Initialization = "auto",
         bias_initialization: BiasInitialization = None,
         optimizer: Optimizer = "adam",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from numbers import Integral
 
+import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import get_tags
 
@@ -46,6 +47,15 @@ class TaskMaker(BaseEstimator, ABC):
         sizes = self.hidden_layer_sizes
         return (int(sizes),) if isinstance(sizes, Integral) else tuple(map(int, sizes))
 
+    def _block_length(self) -> int:
+        """Layers of each residual block; 0 where there are none."""
+        if isinstance(self.residual, bool | np.bool_):
+            return 2 if self.residual else 0
+        return int(self.residual)
+
+    def _has_fixup(self) -> bool:
+        return isinstance(self.initialization, str) and self.initialization == "fixup"
+
     def _layer_sizes(self, n_features: int) -> tuple[int, ...]:
         n_logits = LOSSES[self._targets().loss].n_logits(self.n_outputs_)
         return (n_features, *self._hidden_layer_sizes(), n_logits)
@@ -63,6 +73,8 @@ class TaskMaker(BaseEstimator, ABC):
             activations=per_layer(self.activation, len(hidden)),
             negative_slope=float(self.negative_slope),
             normalization=self.normalization,
+            residual=self._block_length(),
+            fixup=self._has_fixup(),
             loss=loss,
             score=LOSSES[loss].score,
             loss_options=tuple(float(getattr(self, name)) for name in LOSSES[loss].options),
@@ -83,6 +95,7 @@ class TaskMaker(BaseEstimator, ABC):
             l1_ratio=float(self.l1_ratio),
             weight_decay=self._weight_decay(),
             dropout=tuple(float(p) for p in per_layer(self.dropout, len(hidden))),
+            stochastic_depth=float(1.0 if self.stochastic_depth is None else self.stochastic_depth),
             max_grad_norm=self.max_grad_norm,
             max_grad_value=self.max_grad_value,
             learning_rate_init=float(self.learning_rate_init),

@@ -17,6 +17,7 @@ class Kind(NamedTuple):
 
 KINDS = {
     "weight": Kind(penalized=True),
+    "projection": Kind(penalized=True),
     "bias": Kind(),
     "constant": Kind(trained=False),
     "scale": Kind(start=1.0),
@@ -24,6 +25,7 @@ KINDS = {
     "mean": Kind(trained=False),
     "variance": Kind(trained=False, start=1.0),
     "count": Kind(trained=False),
+    "survival": Kind(trained=False, start=1.0),
 }
 
 
@@ -59,12 +61,18 @@ class Architecture(NamedTuple):
     normalization : str or None
         A key of `NORMALIZATIONS`: what stands between each hidden layer's product and its
         activation.
+    residual : int
+        Layers of each residual block; 0 where there are none. See `depth.blocks_of`.
+    fixup : bool
+        Whether blocks have the scalars of Fixup in place of a normalization.
     """
 
     layer_sizes: tuple[int, ...]
     activations: tuple[str, ...]
     negative_slope: float = 0.01
     normalization: str | None = None
+    residual: int = 0
+    fixup: bool = False
 
 
 class NetworkArrays(NamedTuple):
@@ -75,7 +83,7 @@ class NetworkArrays(NamedTuple):
     coefs : list of ndarray of shape (fan_in, fan_out)
     intercepts : list of ndarray of shape (fan_out,)
     others : dict of str to ndarray
-        Those of layers that are not linear, by the names of their slots.
+        All others (of layers that are not linear, and of skips), by the names of their slots.
     """
 
     coefs: list[np.ndarray]

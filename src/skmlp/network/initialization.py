@@ -111,6 +111,10 @@ INITIALIZATIONS: dict[str, Rule] = {
     "lisa_sigmoid": _uniform(lambda layer: 4.0 * sqrt(3.0 * _glorot(layer))),
 }
 
+# Rules for whole networks: what their layers are drawn by, before they are scaled (see ``fixup``
+# and ``lsuv``).
+WHOLE_NETWORK = {"lsuv": "orthogonal", "fixup": "he_normal"}
+
 # Biases by a rule of their own: each is uniform within ± its bound.
 BIAS_INITIALIZATIONS: dict[str, Callable[[Layer], float]] = {
     "zeros": lambda layer: 0.0,

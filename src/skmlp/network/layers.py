@@ -6,8 +6,8 @@ too, and vectors are (K, 1, width).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Callable, Sequence
+from itertools import chain, pairwise
 from typing import NamedTuple, Protocol
 
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from .activations import ACTIVATIONS
 from .architecture import Architecture, Slot
+from .depth import Block, blocks_of
 
 
 class Step(NamedTuple):
@@ -28,11 +29,21 @@ class Step(NamedTuple):
         Weight of each row in the batch's mean; 0 for rows that only fill the batch up.
     masks : sequence of (Tensor of shape (K, B, width) or None)
         Dropout: what each hidden layer's output is multiplied by.
+    survivors : sequence of (bool or Tensor of shape (K, 1, 1))
+        Stochastic depth: whose branch of each residual block is there (1) or dropped (0), all of
+        them (True), or none (False).
+    alive : Tensor of shape (K, 1, 1) or None
+        Of the block that a layer is in: those of networks without it see none of its rows.
+    visit : callable or None
+        ``visit(x, weights, biases)`` is called with each linear layer before it is used.
     """
 
     training: bool = False
     share: float | Tensor = 1.0
     masks: Sequence[Tensor | None] = ()
+    survivors: Sequence[bool | Tensor] = ()
+    alive: Tensor | None = None
+    visit: Callable[[Tensor, Tensor, Tensor], None] | None = None
 
 
 PREDICTION = Step()
@@ -72,6 +83,8 @@ class Linear:
 
     def forward(self, x: Tensor, own: Sequence[Tensor], step: Step) -> Tensor:
         weights, biases = own
+        if step.visit is not None:
+            step.visit(x, weights, biases)
         # not baddbmm, which copies the biases into every row first: see StackedMLP
         return torch.bmm(x, weights).add_(biases)
 
@@ -130,12 +143,12 @@ class BatchNorm:
 
     def forward(self, x: Tensor, own: Sequence[Tensor], step: Step) -> Tensor:
         scale, shift, *running = own
-        mean, variance = self._moments(x, running, step.share) if step.training else running[:2]
+        mean, variance = self._moments(x, running, step) if step.training else running[:2]
         return (x - mean) * torch.rsqrt(variance + _EPSILON) * scale + shift
 
-    def _moments(self, x: Tensor, running: Sequence[Tensor], share: float | Tensor):
+    def _moments(self, x: Tensor, running: Sequence[Tensor], step: Step):
         """Mean and variance of the batch, which the running ones take in."""
-        shares = torch.as_tensor(share, dtype=x.dtype, device=x.device).expand(*x.shape[:2], 1)
+        shares = torch.as_tensor(step.share, dtype=x.dtype, device=x.device).expand(*x.shape[:2], 1)
         # how many rows of equal weight would say as much (Kish 1965)
         n_rows = 1.0 / shares.square().sum(1, keepdim=True)
         several = n_rows > 1.0 + 1e-6
@@ -144,15 +157,16 @@ class BatchNorm:
         moments = [
             torch.where(several, *pair) for pair in ((mean, running[0]), (variance, running[1]))
         ]
-        self._average(running, mean.detach(), variance.detach(), n_rows, several)
+        unbiased = variance * (n_rows / torch.where(several, n_rows - 1.0, 1.0))
+        seen = several if step.alive is None else several & (step.alive > 0)
+        self._average(running, mean.detach(), unbiased.detach(), seen)
         return moments
 
     @staticmethod
-    def _average(running, mean: Tensor, variance: Tensor, n_rows: Tensor, several: Tensor) -> None:
+    def _average(running, mean: Tensor, unbiased: Tensor, seen: Tensor) -> None:
         means, variances, count = running
-        count.add_(several)
-        rate = torch.where(several, (1.0 / count.clamp(min=1)).clamp(min=_MOMENTUM), 0.0)
-        unbiased = variance * (n_rows / torch.where(several, n_rows - 1.0, 1.0))
+        count.add_(seen)
+        rate = torch.where(seen, (1.0 / count.clamp(min=1)).clamp(min=_MOMENTUM), 0.0)
         means.lerp_(mean, rate)
         variances.lerp_(unbiased, rate)
 
@@ -183,25 +197,118 @@ NORMALIZATIONS: dict[str, type[BatchNorm] | type[LayerNorm]] = {
 }
 
 
+class Offset:
+    """x + b, with one number b for all units."""
+
+    may_pad = False
+
+    def __init__(self, kind: str, place: int):
+        self.slots = [Slot(f"{kind}.{place}", (1,), "shift")]
+
+    def forward(self, x: Tensor, own: Sequence[Tensor], step: Step) -> Tensor:
+        return x + own[0]
+
+
+class Multiplier:
+    """x · a, with one number a for all units."""
+
+    may_pad = False
+
+    def __init__(self, place: int):
+        self.slots = [Slot(f"multipliers.{place}", (1,), "scale")]
+
+    def forward(self, x: Tensor, own: Sequence[Tensor], step: Step) -> Tensor:
+        return x * own[0]
+
+
+class Residual:
+    """x P + branch(x), or x + branch(x) where the branch leaves the width as it is.
+
+    With stochastic depth (Huang et al. 2016, arXiv:1603.09382) a batch goes through the whole
+    branch or not at all, and predictions take the branch times its probability to survive.
+    """
+
+    may_pad = False  # a projection is there or not by the widths
+
+    def __init__(self, place: int, block: Block, branch: Sequence[Layer]):
+        self.place, self.branch = place, branch
+        # activations may overwrite what they are given
+        self.copies = isinstance(branch[0], Activate)
+        skip = [Slot(f"projections.{place}", block.widths, "projection")]
+        self.n_skip = int(block.projects)
+        self.slots = [
+            Slot(f"survivals.{place}", (1,), "survival"),
+            *skip[: self.n_skip],
+            *(slot for layer in branch for slot in layer.slots),
+        ]
+
+    def forward(self, x: Tensor, own: Sequence[Tensor], step: Step) -> Tensor:
+        survival, *arrays = own
+        projection, arrays = arrays[: self.n_skip], arrays[self.n_skip :]
+        skip = torch.bmm(x, *projection) if projection else x
+        alive: bool | Tensor = survival
+        if step.training:
+            alive = step.survivors[self.place] if step.survivors else True
+        if alive is False:
+            return skip
+        if step.training and isinstance(alive, Tensor):
+            step = step._replace(alive=alive)
+        x = x.clone() if self.copies else x
+        branch = forward_through(self.branch, x, arrays, step)
+        return skip + branch if isinstance(alive, bool) else torch.addcmul(skip, branch, alive)
+
+
+def forward_through(
+    layers: Sequence[Layer], x: Tensor, arrays: Sequence[Tensor], step: Step
+) -> Tensor:
+    """Rows after some layers, whose arrays are given one after the other."""
+    rest = iter(arrays)
+    for layer in layers:
+        x = layer.forward(x, [next(rest) for _ in layer.slots], step)
+    return x
+
+
 def layers_of(architecture: Architecture) -> list[Layer]:
     """The layers of a network, from the input to the logits."""
+    # what stands between a hidden layer's product and the next one's, that included
+    steps = [_step_of(architecture, place) for place in range(len(architecture.activations))]
+    blocks, layers = blocks_of(architecture), _linear(architecture, 0)
+    for place, block in enumerate(blocks):
+        branch = list(chain(*steps[block.first - 1 : block.last]))
+        if architecture.fixup:
+            branch.append(Multiplier(place))
+        layers.append(Residual(place, block, branch))
+    rest = steps[blocks[-1].last :] if blocks else steps
+    return [*layers, *chain(*rest)]
+
+
+def _step_of(architecture: Architecture, place: int) -> list[Layer]:
+    """A hidden layer's normalization, activation and dropout, and the next linear layer."""
     layers: list[Layer] = []
-    sizes, normalization = architecture.layer_sizes, architecture.normalization
-    *hidden, last = pairwise(sizes)
-    for place, (fan_in, fan_out) in enumerate(hidden):
-        if normalization is None:
-            layers.append(Linear(place, fan_in, fan_out))
-        else:
-            kind = NORMALIZATIONS[normalization]
-            layers += [Linear(place, fan_in, fan_out, kind.bias_before), kind(place, fan_out)]
-        layers.append(Activate(architecture.activations[place], architecture.negative_slope))
-        layers.append(Dropout(place))
-    return [*layers, Linear(len(hidden), *last)]
+    if architecture.normalization is not None:
+        kind = NORMALIZATIONS[architecture.normalization]
+        layers.append(kind(place, architecture.layer_sizes[place + 1]))
+    if architecture.fixup:
+        layers.append(Offset("activation_offsets", place))
+    layers.append(Activate(architecture.activations[place], architecture.negative_slope))
+    layers.append(Dropout(place))
+    return [*layers, *_linear(architecture, place + 1)]
+
+
+def _linear(architecture: Architecture, place: int) -> list[Layer]:
+    fan_in, fan_out = list(pairwise(architecture.layer_sizes))[place]
+    normalization, is_last = architecture.normalization, place == len(architecture.activations)
+    # A block's sum is normalized wherever it is used, so that batches' means take away its biases
+    # too.
+    plain = normalization is None or is_last
+    bias = "bias" if plain else NORMALIZATIONS[str(normalization)].bias_before
+    offsets = [Offset("linear_offsets", place)] if architecture.fixup else []
+    return [*offsets, Linear(place, fan_in, fan_out, bias)]
 
 
 def slots_of(layers: Sequence[Layer]) -> list[Slot]:
-    """All arrays of a network: weights first, then biases, then others."""
-    order = {"weight": 0, "bias": 1}
+    """All arrays of a network: weights first, those of skips too, then biases, then others."""
+    order = {"weight": 0, "projection": 1, "bias": 2}
     return sorted(
         (slot for layer in layers for slot in layer.slots),
         key=lambda slot: order.get(slot.kind, len(order)),

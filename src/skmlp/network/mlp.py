@@ -21,11 +21,12 @@ from .tensors import dense_tensor
 class Blocks:
     """The arrays of K networks in one piece of memory, array after array.
 
-    ``flat`` holds what is trained: all weights, then all biases, then the rest; ``statistics``
-    what is not. ``weights[l]`` is a view (K, fan_in, fan_out), ``biases[l]`` and other vectors are
-    (K, 1, width). One block per array rather than one row per network: batched products write
-    into a contiguous block several times faster, and whatever is equal for all networks is one
-    operation over ``flat``. Parameters, gradients and optimizer directions share this form.
+    ``flat`` holds what is trained: all weights, those of skips too, then all biases, then the rest;
+    ``statistics`` what is not. ``penalized`` are views of its weights. ``weights[l]`` is a view (K,
+    fan_in, fan_out), ``biases[l]`` and other vectors are (K, 1, width). One block per array rather
+    than one row per network: batched products write into a contiguous block several times faster,
+    and whatever is equal for all networks is one operation over ``flat``. Parameters, gradients and
+    optimizer directions share this form.
     """
 
     def __init__(self, n_networks: int, slots: Sequence[Slot], like: Tensor):
@@ -39,7 +40,8 @@ class Blocks:
         self.arrays |= _views(self.statistics, others, n_networks)
         penalized = [slot for slot in trained if KINDS[slot.kind].penalized]
         self.flat_weights = self.flat[: n_networks * _numbers_of(penalized)]
-        n_linear = len(penalized)
+        self.penalized = [self.arrays[slot.name] for slot in penalized]
+        n_linear = sum(slot.kind == "weight" for slot in slots)
         self.weights = [self.arrays[f"weights.{i}"] for i in range(n_linear)]
         self.biases = [self.arrays[f"biases.{i}"] for i in range(n_linear)]
 
@@ -120,7 +122,7 @@ class _ByPlace(torch.nn.Module):
 
 
 class StackedMLP(torch.nn.Module):
-    """K networks: x -> f(x W + b) -> … -> logits.
+    """K networks: x -> f(x W + b) -> … -> logits; or with residual blocks.
 
     Parameters
     ----------
@@ -141,6 +143,8 @@ class StackedMLP(torch.nn.Module):
         activations: they take four operations a layer, and a small network's step costs little
         more than the operations' overhead, which autograd multiplies by three
         (``python benchmarks/gradients.py``). Otherwise they are autograd's.
+    survivors : sequence of (bool or Tensor of shape (K, 1, 1))
+        Residual blocks that the next gradients go through: see `Step`. Empty: all.
     """
 
     def __init__(
@@ -160,6 +164,7 @@ class StackedMLP(torch.nn.Module):
         self.activation_functions = [ACTIVATIONS[name] for name in architecture.activations]
         self.negative_slope = architecture.negative_slope
         self.by_hand = derived_by_hand(architecture)
+        self.survivors: Sequence[bool | Tensor] = ()
         slots, like = slots_of(self.layers), torch.empty(0, dtype=dtype, device=device)
         self.gradients = Blocks(n_networks, slots, like)
         blocks = Blocks(n_networks, slots, like)
@@ -231,7 +236,8 @@ class StackedMLP(torch.nn.Module):
         Tensor of shape (K, B, m)
         """
         if not self.by_hand:
-            return self._gradients_by_autograd(x, targets, Step(True, scale, masks or ()))
+            step = Step(True, scale, masks or (), self.survivors)
+            return self._gradients_by_autograd(x, targets, step)
         space = self._work_space(x.shape[1])
         masks = masks or space.no_masks
         logits, inputs, saved = self._forward_saving(x, masks, space)
@@ -309,4 +315,5 @@ class _WorkSpace:
 def derived_by_hand(architecture: Architecture) -> bool:
     """Whether a network's gradients are derived by hand."""
     activations = [ACTIVATIONS[name] for name in architecture.activations]
-    return architecture.normalization is None and all(a.backward for a in activations)
+    chain = architecture.normalization is None and not architecture.residual
+    return chain and all(a.backward for a in activations)

@@ -29,5 +29,5 @@ def network_tensors(
     """A network's arrays by the names of their slots, with a leading axis of one; not copied."""
     named = {f"weights.{i}": w for i, w in enumerate(arrays.coefs)}
     named |= {f"biases.{i}": b[None] for i, b in enumerate(arrays.intercepts)}
-    named |= {name: values[None] for name, values in arrays.others.items()}
+    named |= {name: a if a.ndim > 1 else a[None] for name, a in arrays.others.items()}
     return {name: dense_tensor(a, dtype, device).unsqueeze(0) for name, a in named.items()}

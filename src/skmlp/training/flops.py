@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+from ..network.depth import blocks_of
 from ..task import FULL_BATCH_OPTIMIZERS, TrainingTask
 
 
@@ -12,8 +13,13 @@ def flops_per_step(task: TrainingTask) -> int:
     """Multiplications and additions of a step's products: forward, and two for the gradients."""
     n = len(task.train)
     rows = n if _is_full_batch(task) else min(task.batch_size, n)
-    weights = sum(fan_in * fan_out for fan_in, fan_out in pairwise(task.layer_sizes))
-    return 6 * rows * weights
+    return 6 * rows * n_weights(task)
+
+
+def n_weights(task: TrainingTask) -> int:
+    """Entries of all matrices, those of skips too."""
+    skips = [block.widths for block in blocks_of(task.architecture) if block.projects]
+    return sum(fan_in * fan_out for fan_in, fan_out in [*pairwise(task.layer_sizes), *skips])
 
 
 def stack_flops(tasks: Sequence[TrainingTask]) -> int:

@@ -20,7 +20,8 @@ from ..network.architecture import NetworkArrays
 from ..network.tensors import dense_tensor
 from ..task import Rows, TrainingResult, TrainingTask
 from .progress import DivergenceError, Progress, check_finite
-from .stack import build_module, finished, random_streams, starting_weights
+from .stack import build_module, finished, random_streams
+from .starting import starting_weights
 from .validation import Validation
 
 # Rows per forward and backward pass: bounds the memory of the hidden layers.

@@ -13,15 +13,23 @@ import torch
 from torch import Tensor
 
 from ..network.architecture import KINDS
+from ..network.depth import blocks_of
 from ..network.mlp import StackedMLP, per_network
 from ..task import TrainingTask
+
+# Whose places are those of blocks: they go with the last layer of their branch.
+_OF_BLOCKS = ("projections", "multipliers")
+_LIKE_BIASES = ("biases", "shifts", "activation_offsets", "linear_offsets")
 
 
 def rate_factor(task: TrainingTask, name: str) -> float:
     """What multiplies the steps of an array, by its name: ``"weights.0"``, ``"shifts.1"``."""
-    kind, place = name.split(".")
-    factor = task.layer_learning_rates[int(place)] if task.layer_learning_rates else 1.0
-    return factor * (task.bias_learning_rate if kind in ("biases", "shifts") else 1.0)
+    kind, number = name.split(".")
+    place = int(number)
+    if kind in _OF_BLOCKS:
+        place = blocks_of(task.architecture)[place].last
+    factor = task.layer_learning_rates[place] if task.layer_learning_rates else 1.0
+    return factor * (task.bias_learning_rate if kind in _LIKE_BIASES else 1.0)
 
 
 def has_layer_rates(task: TrainingTask) -> bool:

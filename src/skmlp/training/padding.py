@@ -18,7 +18,8 @@ from ..network.architecture import Architecture, NetworkArrays
 from ..network.layers import layers_of, slots_of
 from ..task import FULL_BATCH_OPTIMIZERS, Common, TrainingResult, TrainingTask
 from .flops import flops_per_step
-from .stack import Outcome, random_streams, starting_weights
+from .stack import Outcome, random_streams
+from .starting import starting_weights
 
 # What a stack's step costs however small it is, in floating-point operations of small networks
 # (70 µs at 40 million a ms and core: benchmarks/padding.py).

@@ -58,7 +58,7 @@ class Penalty:
             self.gradients.flat_weights.add_(flat, alpha=factors.first[s])
             return
         column = factors.columns[s]
-        for gradient, w in zip(self.gradients.weights, self.blocks.weights, strict=True):
+        for gradient, w in zip(self.gradients.penalized, self.blocks.penalized, strict=True):
             gradient.addcmul_(direction(w), column)
 
     def record(self, s: int) -> None:
@@ -69,7 +69,7 @@ class Penalty:
                 self._sizes.append(self._absolute_sums())
 
     def _absolute_sums(self) -> Tensor:
-        return sum_per_network([w.abs() for w in self.blocks.weights])
+        return sum_per_network([w.abs() for w in self.blocks.penalized])
 
     def _from_norms(self, squares: Tensor, sizes: Tensor | None) -> np.ndarray:
         """Penalties before the division, from |W|² and |W|₁ of shape (…, K)."""
@@ -90,7 +90,7 @@ class Penalty:
         """The penalty now, in the batch of step s, summed over networks."""
         if not self.active:
             return 0.0
-        squares = squares_per_network(self.blocks.weights)
+        squares = squares_per_network(self.blocks.penalized)
         penalties = self._from_norms(squares, self._absolute_sums())
         return float((penalties / self._weight_sums[:, s]).sum())
 
@@ -116,7 +116,7 @@ class _Squares:
         self._pairs = [(flat, flat)]
         shape: tuple[int, ...] = ()
         if n > 1:
-            rows = [w.view(n, 1, -1) for w in blocks.weights]
+            rows = [w.view(n, 1, -1) for w in blocks.penalized]
             self._pairs, shape = [(r, r.mT) for r in rows], (n, 1, 1)
         self._found = flat.new_empty(n_steps, len(self._pairs), *shape)
         self._places = [step.unbind() for step in self._found.unbind()]

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from ..network.architecture import NetworkArrays
-from ..network.initialization import Layer, initial_biases, initial_layer
 from ..network.losses import LOSSES
 from ..network.mlp import StackedMLP
 from ..task import Checkpoint, RandomStates, TrainingResult, TrainingTask
@@ -24,6 +23,8 @@ from .penalties import Clipping, Penalty
 from .progress import DivergenceError, Progress
 from .schedules import cycle_of, epochs_before
 from .stack_optimizer import StackOptimizer
+from .starting import starting_weights
+from .survivors import survivors_of
 from .validation import Validated, validation_of
 
 Outcome = TrainingResult | Exception
@@ -110,6 +111,7 @@ class Stack:
             self.dtype,
             self.device,
         )
+        self.survivors = survivors_of(tasks, self.dtype, self.device)
         self._set_rules()
         if tasks[0].resume is not None:
             self._resume(tasks[0].resume)
@@ -175,6 +177,8 @@ class Stack:
         self, chunk: Chunk, s: int, x: Tensor, targets: Tensor, scale: float | Tensor
     ) -> Tensor:
         masks = self.masks.next_step(x.shape[1]) if self.masks.active else None
+        if self.survivors.active:
+            self.module.survivors = self.survivors.next_step()
         if self.observer is not None:
             self.observer.begin_batch(x, chunk.rows_of_first(s))
         logits = self._gradients(s, x, targets, scale, masks)
@@ -256,6 +260,8 @@ class Stack:
         self.store.keep(networks)
         self.validation.keep(networks)
         self.masks.keep(networks)
+        self.survivors.keep(networks)
+        self.module.survivors = ()  # whoever has left may have been the last to drop blocks
         self.module.set_blocks(self.module.blocks.take(networks))
         self.optimizer.keep(networks, self.module.blocks, self.module.gradients)
         self.members = [self.members[k] for k in networks]
@@ -279,7 +285,11 @@ class Stack:
             optimizer=self.optimizer.network_state(k),
             learning_rate_init=member.task.learning_rate_init,
             learning_rate=float(self.optimizer.rates[k]),
-            random=RandomStates(member.order.rng.bit_generator.state, *self.masks.position(k)),
+            random=RandomStates(
+                member.order.rng.bit_generator.state,
+                *self.masks.position(k),
+                self.survivors.position(k),
+            ),
             epochs=epochs_before(member.task) + member.progress.n_iter,
         )
 
@@ -316,29 +326,6 @@ def random_streams(task: TrainingTask) -> tuple[np.random.Generator, ...]:
         order.bit_generator.state = task.resume.random.order
         dropout.bit_generator.state = task.resume.random.dropout
     return initial, order, dropout
-
-
-def starting_weights(task: TrainingTask, rng: np.random.Generator) -> NetworkArrays:
-    """Weights and biases, given or drawn, and what else is given."""
-    if task.initial is not None:
-        return task.initial
-    sizes, hidden = task.layer_sizes, task.activations
-    layers = [
-        Layer(fan_in, fan_out, activation, task.negative_slope, nearest)
-        for fan_in, fan_out, activation, nearest in zip(
-            sizes[:-1],
-            sizes[1:],
-            (*hidden, "identity"),
-            (*hidden, *(hidden[-1:] or ("identity",))),
-            strict=True,
-        )
-    ]
-    drawn = [initial_layer(task.initialization, layer, rng) for layer in layers]
-    biases = [b for _, b in drawn]
-    if task.bias_initialization is not None:
-        # After all weights, so that these are the same whatever the rule of the biases.
-        biases = [initial_biases(task.bias_initialization, layer, rng) for layer in layers]
-    return NetworkArrays([w for w, _ in drawn], biases, {})
 
 
 def finished(

@@ -190,7 +190,7 @@ class StackOptimizer:
             self.blocks.flat_weights.mul_(float(factors[0]))
         else:
             column = per_network(factors, self.blocks.flat)
-            for w in self.blocks.weights:
+            for w in self.blocks.penalized:
                 w.mul_(column)
 
     def keep(self, networks: Sequence[int], blocks: Blocks, gradients: Blocks) -> None:

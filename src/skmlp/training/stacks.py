@@ -19,7 +19,7 @@ from ..machine.processor import flushed_denormals, one_blas_thread, one_thread
 from ..network.mlp import derived_by_hand
 from ..task import FULL_BATCH_OPTIMIZERS, Observed, TrainingResult, TrainingTask
 from .bar import StackBar
-from .flops import stack_flops
+from .flops import n_weights, stack_flops
 from .full_batch import train_full_batch
 from .padding import cut, padded
 from .stack import Outcome, Stack, optimizer_key
@@ -69,8 +69,8 @@ def slices(places: Sequence[int], tasks: Sequence[TrainingTask]) -> list[list[in
 
 def _most_in_cache(task: TrainingTask) -> int:
     """Networks whose parameters, gradients and two moments fit the cache."""
-    weights = sum((i + 1) * o for i, o in pairwise(task.layer_sizes))
-    return max(1, _SLICE_BYTES // (4 * weights * np.dtype(task.dtype).itemsize))
+    numbers = n_weights(task) + sum(task.layer_sizes[1:])
+    return max(1, _SLICE_BYTES // (4 * numbers * np.dtype(task.dtype).itemsize))
 
 
 def _cores_that_pay(tasks: Sequence[TrainingTask]) -> int:

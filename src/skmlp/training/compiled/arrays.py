@@ -94,6 +94,7 @@ def is_plain(task: TrainingTask) -> bool:
         task.device == "cpu"
         and task.callback_view is None
         and task.normalization is None
+        and not task.residual
         and _has_loop(task.optimizer.family)
         and LOSSES[task.loss].loop is not None
         and SCORES[task.score].loop is not None

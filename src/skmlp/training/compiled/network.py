@@ -13,7 +13,8 @@ from ..layer_rates import has_layer_rates, rate_factor
 from ..progress import Progress
 from ..row_weights import check_penalty
 from ..schedules import epochs_before
-from ..stack import finished, random_streams, starting_weights
+from ..stack import finished, random_streams
+from ..starting import starting_weights
 from .arrays import Parameters, fixed, rows_of, workspace
 from .checkpoints import OptimizerState
 from .codes import RATE
