@@ -548,7 +548,12 @@ def test_the_net_is_of_the_estimators_kind_and_scores_as_it_does(kind):
     task = make_task(max_iter=1)
     classes = np.arange(3) if kind == "classifier" else None
     view = CallbackView(
-        [], lambda z: z.argmax(1) if classes is not None else z, None, kind, classes
+        [],
+        lambda z: z.argmax(1) if classes is not None else z,
+        None,
+        kind,
+        classes,
+        score=r2_score if classes is None else accuracy_score,
     )
     net = TrainingEngine(replace(task, callback_view=view))
     assert is_classifier(net) == (kind == "classifier")

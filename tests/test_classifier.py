@@ -246,7 +246,8 @@ def test_bad_targets_are_refused():
     X, y = iris()
     for bad, message in [
         (X[:, 0], "Unknown label type: continuous"),
-        (np.column_stack([y, y]), "multiclass-multioutput|multilabel indicator"),
+        (np.column_stack([y, y + 0.5]), "continuous-multioutput"),
+        (np.column_stack([y > 0, y > 1]) + 1, "must be a multilabel indicator of 0 and 1"),
         (np.array([None, *y[1:]], dtype=object), "NaN|None|not supported|unknown"),
     ]:
         with pytest.raises((ValueError, TypeError), match=message):

@@ -114,7 +114,8 @@ def test_scaled_targets():
     [
         ("loss", ["hubert", None]),
         ("huber_delta", [0, -1.0, np.inf, np.nan, "auto"]),
-        ("quantile", [0, 1, 1.5, [0.1, 0.9]]),
+        ("quantile", [0, 1, 1.5, [], [0.1, 1.0], [[0.1]], "ab"]),
+        ("output_range", [1.0, (1, 1), (2, 1), (0, np.inf), (0, 1, 2), [True, 2], "ab"]),
         ("tweedie_power", [1, 2, 0, 3.0, None]),
     ],
 )
@@ -174,8 +175,7 @@ def test_every_loss_falls_and_is_what_the_row_says(loss, dtype):
     assert model.predict(X).shape == Y.shape
     assert model.out_activation_ == LOSSES[loss].out_activation
     row = LOSSES[loss].given([getattr(model, name) for name in LOSSES[loss].options])
-    z = model.predict(X).astype("float64")
-    z = torch.from_numpy(np.log(z) if row.out_activation == "exp" else z)
+    z = torch.from_numpy(model._logits(X).astype("float64"))
     expected = np.average(row.per_row(z, torch.from_numpy(Y)).numpy(), weights=weights)
     again = model.set_params(max_iter=1).fit(X, Y, weights)  # its first loss is that of z
     assert again.loss_curve_[-1] == pytest.approx(

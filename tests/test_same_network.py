@@ -53,7 +53,7 @@ def drawn_task(seed: int) -> TrainingTask:
         train=drawn_rows(rng, loss, n, d, dtype, **form),
         validation=drawn_rows(rng, loss, 11, d, dtype, **form) if validated else None,
         early_stopping=bool(validated and rng.uniform() < 0.5),
-        layer_sizes=(d, *hidden, 3),
+        layer_sizes=(d, *hidden, LOSSES[loss].n_logits(3, drawn_options(loss, seed))),
         activations=tuple(str(choose(list(ACTIVATIONS))) for _ in hidden),
         negative_slope=float(rng.uniform(0, 0.5)),
         dropout=tuple(float(p) for p in choose([0.0, 0.0, 0.3, 0.6], len(hidden)) * in_batches),

@@ -168,13 +168,13 @@ def test_labels_are_checked_as_scikit_learn_checks_them(y):
 
 
 def test_indicators_are_zeros_and_ones():
+    labels = Labels("binary_log_loss", np.arange(3))
     for y in (np.eye(3, dtype=int), np.eye(3), np.eye(3, dtype=bool)):
         assert checked_labels(y) is y
+        np.testing.assert_array_equal(labels.encoded(y), np.eye(3))
     for y in (2 * np.eye(3, dtype=int), np.eye(3) + 1):
         with pytest.raises(ValueError, match="indicator of 0 and 1; got the values"):
-            checked_labels(y)
-    with pytest.raises(ValueError, match="got 'multiclass-multioutput'"):
-        checked_labels(np.arange(8).reshape(4, 2))
+            labels.encoded(checked_labels(y))
 
 
 def test_numbers_become_float64_and_must_be_finite():

@@ -35,10 +35,14 @@ def arrays(loss, n=60):
 
 def score(name, z, t, weights, mean=lambda z: z, of_loss=()):
     """By tensors; the loop must agree."""
-    tensors, options = [torch.from_numpy(a) for a in (z, t, weights)], SCORES[name].given(of_loss)
+    tensors = [torch.from_numpy(a) for a in (z, t, weights)]
+    options = SCORES[name].given(LOSSES["squared_error"], of_loss)
     found = SCORES[name].of(*tensors, mean, *options).item()
-    means = mean(tensors[0]).numpy().ravel()
-    by_loop = SCORES[name].loop(*z.shape, means, t.ravel(), weights, np.array(options))
+    means = mean(tensors[0]).numpy()
+    n, width = means.shape
+    by_loop = SCORES[name].loop(
+        n, width, t.shape[1], means.ravel(), t.ravel(), weights, np.array(options)
+    )
     assert by_loop == pytest.approx(found, rel=1e-12)
     return found
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from .network.architecture import Architecture, NetworkArrays
+from .network.loss_forms import Key
 
 # Optimizers that work on all rows at once, not in mini-batches.
 FULL_BATCH_OPTIMIZERS = ("lbfgs",)
@@ -109,6 +110,7 @@ class CallbackView:
     estimator_type: str
     classes: np.ndarray | None = None
     before: Observed | None = None
+    score: Callable[..., float] | None = None  # of true labels and predictions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +124,7 @@ class Common:
     activations: tuple[str, ...]
     negative_slope: float = 0.01
     normalization: str | None = None
-    loss: str
+    loss: Key
     score: str = "accuracy"
     optimizer: OptimizerSettings
     batch_size: int = 200

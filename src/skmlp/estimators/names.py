@@ -52,12 +52,16 @@ RegressionLossName = Literal[
     "poisson",
     "gamma",
     "tweedie",
+    "gaussian",
+    "circular",
 ]
+ClassificationLossName = Literal["log_loss", "focal", "hinge", "squared_hinge"]
 
 LayerSizes = int | Sequence[int] | np.ndarray
 Activations = ActivationName | Sequence[ActivationName]
 Initialization = InitializationName | Callable[[tuple[int, int], np.random.Generator], Any]
 BiasInitialization = BiasInitializationName | float | None
 Optimizer = OptimizerName | Callable[..., Any]  # a torch.optim class, or a partial of one
+OwnLoss = Callable[[Any, Any], Any]  # tensors z and t of shape (n, m) to losses (n,)
 ClassWeight = dict[Any, float] | list[dict[Any, float]] | Literal["balanced"] | None
 RandomState = int | np.random.RandomState | None
