@@ -185,6 +185,7 @@ class Own:
 
     def _check_finite(self, found: Tensor, z: Tensor, what: str) -> None:
         """Raise if the function fails; where z is not finite itself, training says so."""
+        found, z = found.detach(), z.detach()
         if found.isfinite().all() or not z.isfinite().all():
             return
         raise ValueError(
