@@ -522,6 +522,23 @@ def test_columns_of_another_kind_are_refused():
         small().fit(X, np.column_stack([y.astype(str).astype(object)[:, 0], y.astype(object)]))
 
 
+def test_columns_are_scored_against_as_many():
+    X, y = columns()
+    model = small().fit(X, y)
+    with pytest.raises(ValueError, match=r"y has shape \(150, 2\), .* fitted for 3 columns"):
+        model.score(X, y[:, :2])
+    frame = pd.DataFrame(np.array(list("abcde"))[y], columns=["one", "two", "three"])
+    assert small(max_iter=150).fit(X, frame).score(X, frame) > 0.7
+
+
+@pytest.mark.parametrize("loss", losses_of("classes"))
+def test_one_class_is_learned_by_every_loss(loss):
+    X, y = columns()
+    assert set(small(loss=loss).fit(X, np.full(150, 7)).predict(X)) == {7}
+    y[:, 1] = 4
+    assert (small(loss=loss).fit(X, y).predict(X)[:, 1] == 4).all()
+
+
 def test_partial_fits_of_columns_are_one_fit():
     X, y = columns()
     model, classes = small(max_iter=3, tol=0.0), [[0, 1, 2], [4, 3], np.arange(4)]

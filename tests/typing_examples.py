@@ -19,6 +19,9 @@ def right(X: np.ndarray, y: np.ndarray) -> None:
     assert_type(model.predict_log_proba(X), np.ndarray)
     assert_type(model.decision_function(X), np.ndarray)
     MLPRegressor(8, loss="quantile", quantile=0.9)
+    MLPRegressor(8, loss="quantile", quantile=[0.1, 0.9], output_range=(0, 1))
+    MLPRegressor(8, loss=lambda z, t: (z - t).abs().sum(1))
+    MLPClassifier(8, loss="focal", focal_gamma=1)
     MLPRegressor(16, loss="poisson", learning_rate="adaptive", batch_size="auto", dropout=[0.1])
     MLPClassifier(initialization=VarianceScaling(2, "fan_out"), bias_initialization="torch")
     MLPRegressor(initialization=Normal(0.1), bias_initialization=0.5)
@@ -31,6 +34,7 @@ def wrong() -> None:
     MLPClassifier(bias_initialization="ones")  # type: ignore[arg-type]
     VarianceScaling(mode="fan")  # type: ignore[arg-type]
     MLPClassifier(learning_rate=0.1)  # type: ignore[arg-type]
+    MLPClassifier(loss="hingle")  # type: ignore[arg-type]
     MLPRegressor(loss="hubert")  # type: ignore[arg-type]
     MLPRegressor(batch_size="all")  # type: ignore[arg-type]
     MLPRegressor(solver="lbfgs")  # type: ignore[call-arg]

@@ -150,7 +150,10 @@ def circular_score(y: Any, predictions: np.ndarray, sample_weight: Any = None) -
 
     Mean over outputs; the best is 1, and 1 or 0 where all targets are one angle.
     """
-    y = np.asarray(y, dtype=np.float64).reshape(len(predictions), -1)
+    y = checked_numbers(y)
+    if y.size != predictions.size:
+        raise ValueError(f"y has shape {y.shape}, but there are predictions {predictions.shape}.")
+    y = y.reshape(len(predictions), -1)
     weights = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight)
     mean = np.arctan2(
         *(np.average(part, axis=0, weights=weights) for part in (np.sin(y), np.cos(y)))
@@ -350,8 +353,10 @@ class Columns(Classes):
 
     def score(self, y: Any, predictions: np.ndarray, sample_weight: Any = None) -> float:
         """The share of rows that are right in every column, as MultiOutputClassifier's."""
-        right = (np.asarray(y) == predictions).all(axis=1)
-        return float(np.average(right, weights=sample_weight))
+        y = np.asarray(y)
+        if y.shape != predictions.shape:
+            raise self._shape_error(y, "y", f"{len(self.classes)} columns")
+        return float(np.average((y == predictions).all(axis=1), weights=sample_weight))
 
 
 # What a user gives, in the form that the classes above take
