@@ -34,7 +34,12 @@ TARGETS = {
 
 
 # Of each option that a loss may have.
-RANGES = {"huber_delta": (0.3, 2.0), "quantile": (0.1, 0.9), "tweedie_power": (1.1, 1.9)}
+RANGES = {
+    "huber_delta": (0.3, 2.0),
+    "quantile": (0.1, 0.9),
+    "tweedie_power": (1.1, 1.9),
+    "focal_gamma": (0.0, 3.0),
+}
 
 
 def drawn_options(loss: str, seed: int) -> tuple[float, ...]:
@@ -68,7 +73,11 @@ def make_task(
     rows = rows or random_rows(loss)
     return TrainingTask(
         train=rows,
-        layer_sizes=(rows.X.shape[1], *hidden, rows.targets.shape[1]),
+        layer_sizes=(
+            rows.X.shape[1],
+            *hidden,
+            LOSSES[loss].n_logits(rows.targets.shape[1], OPTIONS[loss]),
+        ),
         activations=activations or ("tanh",) * len(hidden),
         loss=loss,
         optimizer=OptimizerSettings(optimizer, **(settings or {})),

@@ -155,7 +155,8 @@ def test_both_docstrings_say_the_same_of_the_same_parameters():
     differ = {
         name for name in classifier if regressor.get(name, classifier[name]) != classifier[name]
     }
-    assert differ == {"early_stopping", "validation_fraction"}  # of their score, and of classes
+    # of what they minimize, of their score, and of classes
+    assert differ == {"loss", "early_stopping", "validation_fraction"}
 
 
 # Going on

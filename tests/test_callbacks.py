@@ -548,7 +548,12 @@ def test_the_net_is_of_the_estimators_kind_and_scores_as_it_does(kind):
     task = make_task(max_iter=1)
     classes = np.arange(3) if kind == "classifier" else None
     view = CallbackView(
-        [], lambda z: z.argmax(1) if classes is not None else z, None, kind, classes
+        [],
+        lambda z: z.argmax(1) if classes is not None else z,
+        None,
+        kind,
+        classes,
+        score=r2_score if classes is None else accuracy_score,
     )
     net = TrainingEngine(replace(task, callback_view=view))
     assert is_classifier(net) == (kind == "classifier")
@@ -568,3 +573,33 @@ def test_the_net_is_of_the_estimators_kind_and_scores_as_it_does(kind):
         np.testing.assert_array_equal(net.classes_, classes)
         y = targets.argmax(1)
         assert net.score(X, y) == accuracy_score(y, logits.argmax(1))
+
+
+def absolute(z, t):
+    return (z - t).abs().sum(1)
+
+
+@pytest.mark.parametrize(
+    ("cls", "parameters"),
+    [
+        (MLPClassifier, {"loss": "hinge"}),
+        (MLPClassifier, {"loss": absolute}),
+        (MLPRegressor, {"loss": absolute}),
+        (MLPRegressor, {"loss": "quantile", "quantile": [0.2, 0.8]}),
+        (MLPRegressor, {"loss": "circular"}),
+    ],
+)
+def test_the_net_scores_and_predicts_as_the_estimator_whatever_the_loss(cls, parameters):
+    rng = np.random.default_rng(0)
+    X, seen = rng.normal(size=(60, 3)), []
+
+    class Scoring(Callback):
+        def on_epoch_end(self, net, dataset_train, **kwargs):
+            seen.append((net.score(X, y), net.predict(X), net.view_.predict_proba))
+
+    y = (X[:, 0] > 0).astype(float) + (X[:, 1] > 0)
+    model = cls((4,), callbacks=[Scoring()], max_iter=2, random_state=0, **parameters).fit(X, y)
+    score, predicted, probabilities = seen[-1]
+    assert score == pytest.approx(model.score(X, y))
+    np.testing.assert_allclose(predicted, model.predict(X))
+    assert probabilities is None

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import pickle
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,14 +10,18 @@ import scipy.sparse
 import sklearn
 from sklearn.base import clone
 from sklearn.datasets import load_iris, make_circles, make_multilabel_classification
-from sklearn.model_selection import cross_validate
+from sklearn.model_selection import GridSearchCV, KFold, cross_validate
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
+from torch.nn.functional import softplus
 
+import skmlp
 from skmlp import MLPClassifier
 from skmlp.estimators import base
+from skmlp.network.losses import losses_of
+from skmlp.training import stacks
 
 
 def small(**parameters):
@@ -246,7 +253,8 @@ def test_bad_targets_are_refused():
     X, y = iris()
     for bad, message in [
         (X[:, 0], "Unknown label type: continuous"),
-        (np.column_stack([y, y]), "multiclass-multioutput|multilabel indicator"),
+        (np.column_stack([y, y + 0.5]), "continuous-multioutput"),
+        (np.column_stack([y > 0, y > 1]) + 1, "must be a multilabel indicator of 0 and 1"),
         (np.array([None, *y[1:]], dtype=object), "NaN|None|not supported|unknown"),
     ]:
         with pytest.raises((ValueError, TypeError), match=message):
@@ -381,3 +389,252 @@ def test_clone_and_repr():
     model = small(dropout=0.1)
     assert clone(model).get_params() == model.get_params()
     assert "dropout=0.1" in repr(model)
+
+
+# Other losses
+
+
+@pytest.mark.parametrize("loss", losses_of("classes"))
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_loss_learns_every_kind_of_labels(kind, loss):
+    X, y = KINDS[kind]()
+    X = StandardScaler().fit_transform(X)
+    model = small(loss=loss, max_iter=150, learning_rate_init=0.03).fit(X, y)
+    assert f'"{loss}"' in (MLPClassifier.__doc__ or "")
+    assert model.score(X, y) > (0.6 if kind == "multilabel" else 0.9)
+    decision, predicted = model.decision_function(X), model.predict(X)
+    assert decision.shape == (y.shape if kind != "multiclass" else (150, 3))
+    chosen = decision.argmax(1) if kind == "multiclass" else decision > 0
+    np.testing.assert_array_equal(predicted, chosen)
+    restored = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(restored.decision_function(X), decision)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_probabilities_of_focal_agree_with_predictions(kind):
+    X, y = KINDS[kind]()
+    model = small(loss="focal", focal_gamma=1.0).fit(X, y)
+    proba, chosen = model.predict_proba(X), model.predict(X)
+    np.testing.assert_allclose(np.log(proba), model.predict_log_proba(X), rtol=1e-6, atol=1e-9)
+    np.testing.assert_array_equal(chosen, proba > 0.5 if kind == "multilabel" else proba.argmax(1))
+
+
+@pytest.mark.parametrize("loss", ["hinge", "squared_hinge", lambda z, t: (z - t).square().sum(1)])
+def test_losses_without_probabilities_have_no_methods_for_them(loss):
+    X, y = circles()
+    model = small(loss=loss)
+    for name in ("predict_proba", "predict_log_proba"):
+        assert not hasattr(model, name)
+        with pytest.raises(AttributeError, match=name):
+            getattr(model, name)
+    assert not hasattr(model.fit(X, y), "predict_proba")
+    assert not hasattr(model.set_params(loss="log_loss"), "predict_proba")  # as it was fitted
+    assert hasattr(small().fit(X, y).set_params(loss=loss), "predict_proba")
+
+
+def test_hinge_takes_no_shares_of_classes():
+    X, y = circles()
+    for loss in ("hinge", "squared_hinge"):
+        with pytest.raises(ValueError, match=rf"'label_smoothing' .* no meaning for loss='{loss}'"):
+            small(loss=loss, label_smoothing=0.1).fit(X, y)
+    model = small(loss="focal", label_smoothing=0.1, max_iter=200, learning_rate_init=0.03)
+    assert model.fit(X, y).score(X, y) > 0.9
+
+
+def test_hinge_has_a_kink_and_its_square_has_none():
+    X, y = iris()
+    with pytest.raises(ValueError, match=r"'loss' parameter.*smooth.*such as 'squared_hinge'"):
+        small(loss="hinge", optimizer="lbfgs").fit(X, y)
+    for loss in ("squared_hinge", "focal"):
+        assert small(loss=loss, optimizer="lbfgs").fit(X, y).score(X, y) > 0.95
+
+
+@pytest.mark.parametrize("values", [("loss", ["crossentropy", None]), ("focal_gamma", [-1, "a"])])
+def test_bad_losses_and_options_are_refused(values):
+    X, y = circles()
+    name, bad = values
+    for value in bad:
+        with pytest.raises(ValueError, match=f"The '{name}' parameter of MLPClassifier must be"):
+            small(**{name: value}).fit(X, y)
+
+
+# Several columns of classes
+
+
+def columns():
+    """Columns of three, two and four classes."""
+    X, y = iris()
+    return X, np.column_stack([y, 3 + (X[:, 1] > 0), np.digitize(X[:, 2], [-1, 0, 1])])
+
+
+@pytest.mark.parametrize("loss", losses_of("classes"))
+@pytest.mark.parametrize("names", [None, np.array(["a", "b", "c", "dd", "e"])])
+def test_columns_have_classes_of_their_own(loss, names):
+    X, y = columns()
+    y = y if names is None else names[y]
+    model = small(loss=loss, max_iter=150).fit(X, y)
+    assert [list(each) for each in model.classes_] == [sorted(set(column)) for column in y.T]
+    predicted = model.predict(X)
+    assert predicted.dtype == y.dtype
+    assert model.score(X, y) == (predicted == y).all(1).mean() > 0.7
+    assert [part.shape[1] for part in model.decision_function(X)] == [3, 2, 4]
+    for j, part in enumerate(model.decision_function(X)):
+        np.testing.assert_array_equal(model.classes_[j][part.argmax(1)], predicted[:, j])
+    if hasattr(model, "predict_proba"):
+        pairs = zip(model.predict_proba(X), model.predict_log_proba(X), strict=True)
+        for proba, log_proba in pairs:
+            np.testing.assert_allclose(proba.sum(1), 1.0)
+            np.testing.assert_allclose(np.log(proba), log_proba, rtol=1e-6, atol=1e-9)
+    assert pickle.loads(pickle.dumps(model)).score(X, y) == model.score(X, y)
+
+
+@pytest.mark.parametrize("executor", ["torch", "compiled"])
+@pytest.mark.parametrize("loss", ["log_loss", "squared_hinge"])
+def test_columns_of_a_linear_network_are_classifiers_of_their_own(loss, executor):
+    X, y = columns()
+    y = y[:, [0, 2]]
+    exact = {"hidden_layer_sizes": (), "optimizer": "lbfgs", "tol": 1e-9, "max_iter": 5000}
+    with skmlp.config(executor=executor):
+        together = small(loss=loss, alpha=1.0, **exact).fit(X, y)
+        for part, column in zip(together.decision_function(X), y.T, strict=True):
+            alone = small(loss=loss, alpha=1.0, **exact).fit(X, column)
+            expected = alone.decision_function(X)
+            np.testing.assert_allclose(  # equal but for a shift, which changes nothing
+                part - part.mean(1, keepdims=True),
+                expected - expected.mean(1, keepdims=True),
+                atol=1e-4,
+            )
+
+
+def test_columns_of_another_kind_are_refused():
+    X, y = columns()
+    model = small().fit(X, y)
+    bad = y.copy()
+    bad[3, 1] = 9
+    with pytest.raises(ValueError, match=r"y_val\[:, 1\] has classes .*\[9\]"):
+        small().fit(X, y, X_val=X, y_val=bad)
+    for other in (y[:, :2], y[:, 0]):
+        with pytest.raises(ValueError, match=r"y has shape .* fitted for 3 columns"):
+            model.partial_fit(X, other)
+    with pytest.raises(ValueError, match="same classes as in the previous call"):
+        model.set_params(warm_start=True).fit(X[:50], y[:50])
+    with pytest.raises(ValueError, match=r"cannot be compared.*give them one type"):
+        small().fit(X, np.column_stack([y.astype(str).astype(object)[:, 0], y.astype(object)]))
+
+
+def test_columns_are_scored_against_as_many():
+    X, y = columns()
+    model = small().fit(X, y)
+    with pytest.raises(ValueError, match=r"y has shape \(150, 2\), .* fitted for 3 columns"):
+        model.score(X, y[:, :2])
+    frame = pd.DataFrame(np.array(list("abcde"))[y], columns=["one", "two", "three"])
+    assert small(max_iter=150).fit(X, frame).score(X, frame) > 0.7
+
+
+@pytest.mark.parametrize("loss", losses_of("classes"))
+def test_one_class_is_learned_by_every_loss(loss):
+    X, y = columns()
+    assert set(small(loss=loss).fit(X, np.full(150, 7)).predict(X)) == {7}
+    y[:, 1] = 4
+    assert (small(loss=loss).fit(X, y).predict(X)[:, 1] == 4).all()
+
+
+def test_partial_fits_of_columns_are_one_fit():
+    X, y = columns()
+    model, classes = small(max_iter=3, tol=0.0), [[0, 1, 2], [4, 3], np.arange(4)]
+    whole, steps = clone(model).fit(X, y), clone(model)
+    with pytest.raises(ValueError, match="classes must be passed on the first call"):
+        steps.partial_fit(X, y)
+    with pytest.raises(ValueError, match="classes has 2 lists, but y has 3 columns"):
+        steps.partial_fit(X, y, classes=classes[:2])
+    with pytest.raises(ValueError, match="a list of labels for each column"):
+        steps.partial_fit(X, y, classes=[0, 1, 2, 3, 4])
+    for _ in range(3):
+        steps.partial_fit(X, y, classes=classes)
+    np.testing.assert_array_equal(steps.coefs_[0], whole.coefs_[0])
+    with pytest.raises(ValueError, match="not the same as on last call"):
+        steps.partial_fit(X, y, classes=[[0, 1, 2], [3, 4], [0, 1]])
+    # rows that look like labels are columns where the classes say so
+    few = np.flatnonzero((y[:, 0] < 2) & (y[:, 2] < 2))
+    of_bits = small().partial_fit(X[few], y[few][:, [0, 2]], classes=[[0, 1, 2], [0, 1, 2, 3]])
+    assert [part.shape[1] for part in of_bits.predict_proba(X)] == [3, 4]
+
+
+def test_class_weights_of_columns_are_multiplied():
+    X, y = columns()
+    given = [{0: 2.0}, {3: 0.5, 4: 3.0}, {}]
+    weights = np.where(y[:, 0] == 0, 2.0, 1.0) * np.where(y[:, 1] == 3, 0.5, 3.0)
+    by_class, by_row = small(class_weight=given).fit(X, y), small().fit(X, y, weights)
+    np.testing.assert_array_equal(by_class.coefs_[0], by_row.coefs_[0])
+    assert small(class_weight="balanced").fit(X, y).score(X, y, weights) > 0
+    with pytest.raises(ValueError, match=r"has weights for \[7\], but the classes are .*3, 4"):
+        small(class_weight=[{}, {7: 1.0}, {}]).fit(X, y)
+    with pytest.raises(ValueError, match=r"a list with a dict per column"):
+        small(class_weight={0: 1.0}).fit(X, y)
+
+
+def test_early_stopping_looks_at_whole_rows_of_columns():
+    X, y = columns()
+    model = small(early_stopping=True, max_iter=60, tol=0.0)
+    model.fit(X[::2], y[::2], X_val=X[1::2], y_val=y[1::2])
+    score = model.score(X[1::2], y[1::2])
+    assert score == pytest.approx(model.best_validation_score_) == max(model.validation_scores_)
+    search = GridSearchCV(small(), {"max_iter": [1, 50]}, error_score="raise")
+    search.set_params(cv=KFold(3, shuffle=True, random_state=0)).fit(X, y)
+    assert search.best_params_ == {"max_iter": 50}
+
+
+# Losses of the user's own
+
+
+def cross_entropy(z, t):
+    if z.shape[1] == 1:
+        return (softplus(z) - t * z).sum(1)
+    return -(t * z.log_softmax(1)).sum(1)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "columns"])
+def test_own_losses_train_as_those_of_the_table(kind, optimizer):
+    X, y = columns() if kind == "columns" else KINDS[kind]()
+    parameters = {"optimizer": optimizer, "label_smoothing": 0.1, "early_stopping": True}
+    own, named = small(loss=cross_entropy, **parameters), small(**parameters)
+    np.testing.assert_allclose(own.fit(X, y).coefs_[0], named.fit(X, y).coefs_[0], rtol=1e-6)
+    np.testing.assert_allclose(own.validation_scores_, named.validation_scores_)
+    np.testing.assert_array_equal(own.predict(X), named.predict(X))
+    assert clone(own).loss is cross_entropy
+    restored = pickle.loads(pickle.dumps(own))
+    np.testing.assert_array_equal(restored.predict(X), own.predict(X))
+
+
+def test_networks_with_one_loss_of_the_users_share_a_stack(monkeypatch):
+    sizes, stack = [], stacks.Stack
+
+    def counted(tasks, *others):
+        sizes.append(len(tasks))
+        return stack(tasks, *others)
+
+    monkeypatch.setattr(stacks, "Stack", counted)
+    X, y = iris()
+    search = GridSearchCV(small(loss=cross_entropy, max_iter=5), {"alpha": [1e-4, 1.0]}, cv=3)
+    with skmlp.fused():
+        fused = clone(search).fit(X, y)
+    assert sizes == [6, 1]  # and the refit
+    alone = clone(search).fit(X, y)
+    scores = [found.cv_results_["mean_test_score"] for found in (fused, alone)]
+    np.testing.assert_allclose(*scores)
+
+
+def test_a_loss_that_fails_fails_alone():
+    X, y = iris()
+
+    def mean(z, t):
+        return (z - t).square().mean()
+
+    grid = {"loss": ["log_loss", mean, cross_entropy]}
+    search = GridSearchCV(small(max_iter=5), grid, cv=2, refit=False, error_score=np.nan)
+    with skmlp.fused(), warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        search.fit(X, y)
+    assert any("gave shape ()" in str(one.message) for one in told)
+    assert np.isnan(search.cv_results_["mean_test_score"]).tolist() == [False, True, False]

@@ -6,7 +6,6 @@ import pytest
 from sklearn.neural_network import MLPClassifier as SklearnClassifier
 from sklearn.neural_network import MLPRegressor as SklearnRegressor
 from sklearn.utils.estimator_checks import (
-    check_classifier_multioutput,
     check_estimator,
     check_param_validation,
     parametrize_with_checks,
@@ -22,7 +21,15 @@ def globals_untouched():
     """scikit-learn's checks use the global generators themselves."""
 
 
-@parametrize_with_checks([MLPClassifier(), MLPRegressor(), MLPRegressor(loss="quantile")])
+@parametrize_with_checks(
+    [
+        MLPClassifier(),
+        MLPClassifier(loss="hinge"),
+        MLPRegressor(),
+        MLPRegressor(loss="quantile"),
+        MLPRegressor(loss="gaussian"),
+    ]
+)
 @pytest.mark.filterwarnings("ignore")
 def test_check_estimator(estimator, check):
     check(estimator)
@@ -52,13 +59,9 @@ def test_checks_that_our_tags_add_do_run():
     }
     assert {
         "check_class_weight_classifiers",
+        "check_classifier_multioutput",
         "check_decision_proba_consistency",
         "check_sample_weight_equivalence_on_dense_data",
         "check_sample_weight_equivalence_on_sparse_data",
     } <= names[MLPClassifier]
     assert "check_regressor_multioutput" in names[MLPRegressor]
-
-
-def test_multilabel_outputs_have_the_shapes_of_scikit_learns_check():
-    # scikit-learn runs it only for classifiers of several multiclass outputs
-    check_classifier_multioutput("MLPClassifier", MLPClassifier(max_iter=5, random_state=0))

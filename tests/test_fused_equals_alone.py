@@ -14,6 +14,7 @@ from sklearn.datasets import load_breast_cancer, load_digits, load_wine, make_cl
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from torch.nn.functional import softplus
 
 import skmlp
 from skmlp.network.losses import LOSSES, losses_of
@@ -24,6 +25,11 @@ SHAPES = [(8,), (5,), (6, 5)]
 ACTIVATIONS = ["relu", "tanh"]
 OPTIMIZERS = ["adam", "sgd", "adamw", "nadam", "rmsprop", "adagrad", "adamax", "radam", "adadelta"]
 N_CONFIGURATIONS = 200
+
+
+def logistic(z, t):
+    """A loss of the user's own, for indicators."""
+    return softplus((1 - 2 * t) * z).sum(1)
 
 
 @dataclass
@@ -106,16 +112,29 @@ def random_configuration(rng: np.random.Generator) -> Configuration:
         fit_parameters |= {"X_val": X[::4] + 0.1, "y_val": y[::4]}
     if not is_classifier:
         loss = one_of(*losses_of("numbers"))
-        options = {name: rng.uniform(*RANGES[name]) for name in RANGES}
+        options = {name: rng.uniform(*RANGES[name]) for name in RANGES if name != "focal_gamma"}
         parameters |= {"loss": loss, **options}
+        if LOSSES[loss].may_be_bounded and rng.random() < 0.3:
+            parameters["output_range"] = (y.min() - 0.5, y.max() + rng.uniform(0.1, 2.0))
+        if rng.random() < 0.3:
+            parameters["quantile"] = [0.1, parameters["quantile"]]
         if LOSSES[loss].domain is not None:
             y = np.exp(0.3 * y)
             fit_parameters |= {"y_val": y[::4]} if "y_val" in fit_parameters else {}
         return Configuration(skmlp.MLPRegressor(**parameters), X, y, fit_parameters)
+    loss = one_of(*losses_of("classes"), logistic)
+    weights = {0: 2.0, 1: 1.0, 2: 0.5}
     parameters |= {
-        "label_smoothing": one_of(0.0, 0.1),
-        "class_weight": one_of(None, "balanced", {0: 2.0, 1: 1.0, 2: 0.5}),
+        "loss": loss,
+        "focal_gamma": rng.uniform(0.0, 3.0),
+        "label_smoothing": one_of(0.0, 0.0 if "hinge" in str(loss) else 0.1),
+        "class_weight": one_of(None, "balanced", weights),
     }
+    if rng.random() < 0.3:
+        y = np.column_stack([y, X[:, 0] > 0])
+        fit_parameters |= {"y_val": y[::4]} if "y_val" in fit_parameters else {}
+        if parameters["class_weight"] is weights:
+            parameters["class_weight"] = [weights, {1: 0.7}]
     return Configuration(skmlp.MLPClassifier(**parameters), X, y, fit_parameters)
 
 
@@ -183,7 +202,8 @@ def test_a_search_over_losses_and_their_options_finds_the_same(executor):
     model = skmlp.MLPRegressor((4,), max_iter=20, learning_rate_init=0.02, random_state=0)
     grid = [
         {"loss": list(losses_of("numbers"))},
-        {"loss": ["quantile"], "quantile": [0.1, 0.9]},
+        {"loss": ["quantile"], "quantile": [0.1, 0.9, [0.2, 0.8], [0.3, 0.7]]},
+        {"output_range": [(-1, 30), (-2, 25)]},
         {"loss": ["huber"], "huber_delta": [0.1, 10.0]},
         {"loss": ["tweedie"], "tweedie_power": [1.1, 1.9]},
     ]

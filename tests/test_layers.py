@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from helpers import GIVEN, assert_same, make_task, random_rows, trained_alone
+from helpers import GIVEN, OPTIONS, assert_same, make_task, random_rows, trained_alone
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
 from sklearn.exceptions import ConvergenceWarning
@@ -218,7 +218,8 @@ def test_dropout_comes_after_the_activation():
 @pytest.mark.parametrize("loss", LOSSES)
 def test_a_loss_without_a_derivative_by_hand_has_autograds(loss):
     plain = GIVEN[loss]
-    z, rows = tensor(2, 9, 3), random_rows(loss, 18)
+    width = plain.n_logits(3, OPTIONS[loss])
+    z, rows = tensor(2, 9, width), random_rows(loss, 18)
     t = torch.from_numpy(rows.targets).view(2, 9, 3)
     found = replace(plain, delta=None).gradient(z, t)
     torch.testing.assert_close(found, plain.gradient(z, t))

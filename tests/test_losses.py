@@ -15,13 +15,15 @@ from sklearn.metrics import (
 from sklearn.utils._param_validation import StrOptions
 
 from skmlp import MLPRegressor
-from skmlp.network.losses import _FEW_CLASSES, LOSSES, POSITIVE, Domain, Loss, losses_of
+from skmlp.network.loss_of_classes import FEW_CLASSES
+from skmlp.network.losses import LOSSES, POSITIVE, Domain, Loss, losses_of
 from skmlp.training.validation import SCORES
 
 
 def logits_and_targets(loss, n=50, scale=3.0):
     rng = np.random.default_rng(0)
-    z = torch.from_numpy(rng.normal(scale=scale, size=(1, n, 3)))
+    width = LOSSES[loss].n_logits(3, OPTIONS[loss])
+    z = torch.from_numpy(rng.normal(scale=scale, size=(1, n, width)))
     return z, torch.from_numpy(TARGETS[loss](rng, n)).unsqueeze(0)
 
 
@@ -36,7 +38,8 @@ def test_gradient_is_that_of_per_row(loss):
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_gradient_passes_central_differences(loss):
-    (z, t), h, entry = logits_and_targets(loss, scale=1.0), 1e-5, torch.eye(3).double()
+    (z, t), h = logits_and_targets(loss, scale=1.0), 1e-5
+    entry = torch.eye(z.shape[-1]).double()
     ends = [torch.stack([GIVEN[loss].per_row(z + s * h * e, t) for e in entry]) for s in (1, -1)]
     expected = (ends[0] - ends[1]).movedim(0, -1) / (2 * h)
     torch.testing.assert_close(GIVEN[loss].gradient(z, t), expected, rtol=1e-6, atol=1e-8)
@@ -45,7 +48,7 @@ def test_gradient_passes_central_differences(loss):
 @pytest.mark.parametrize("loss", [name for name in LOSSES if LOSSES[name].options])
 def test_networks_have_options_of_their_own(loss):
     z, t = logits_and_targets(loss)
-    z, t = z.view(2, 25, 3), t.view(2, 25, 3)
+    z, t = z.view(2, 25, -1), t.view(2, 25, 3)
     ends = torch.tensor([RANGES[name] for name in LOSSES[loss].options], dtype=z.dtype)
     together = LOSSES[loss].given([values.view(2, 1, 1) for values in ends])
     for k in range(2):
@@ -61,7 +64,7 @@ def test_what_meets_its_target_stays(loss):
     z = torch.zeros(1, 2, 3, dtype=torch.float64)
     d = np.full(6, np.nan)
     total = LOSSES[loss].loop(
-        2, 3, z.view(-1).numpy(), np.zeros(6), np.ones(6), np.array(OPTIONS[loss]), d
+        2, 3, 3, z.view(-1).numpy(), np.zeros(6), np.ones(6), np.array(OPTIONS[loss]), d
     )
     assert total == GIVEN[loss].per_row(z, z).abs().max() == 0.0
     assert not GIVEN[loss].delta(z, z).any()
@@ -71,9 +74,10 @@ def test_what_meets_its_target_stays(loss):
 @pytest.mark.parametrize("loss", LOSSES)
 def test_loops_are_the_weighted_sum_and_its_gradient(loss):
     (z, t), scale = logits_and_targets(loss), np.random.default_rng(1).uniform(size=50)
-    gradient = np.empty(150)
+    gradient = np.empty(z.numel())
     total = LOSSES[loss].loop(
         50,
+        z.shape[-1],
         3,
         z.numpy().ravel(),
         t.numpy().ravel(),
@@ -85,7 +89,7 @@ def test_loops_are_the_weighted_sum_and_its_gradient(loss):
     expected = (GIVEN[loss].per_row(z, t)[0] * weights).sum().item()
     assert total == pytest.approx(expected, rel=1e-12)
     delta = GIVEN[loss].delta(z, t)[0] * weights.unsqueeze(1)
-    np.testing.assert_allclose(gradient.reshape(50, 3), delta.numpy(), rtol=1e-11, atol=1e-14)
+    np.testing.assert_allclose(gradient.reshape(50, -1), delta.numpy(), rtol=1e-11, atol=1e-14)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -96,9 +100,9 @@ def test_loops_of_the_mean(loss):
     if row.mean_loop is None:
         assert row.out_activation in ("softmax", "logistic", "identity")
         return
-    found = np.empty(z.numel())
-    row.mean_loop(z.numel(), 0.0, z.numpy().ravel(), found)
-    np.testing.assert_allclose(found, row.mean(z).numpy().ravel())
+    found = z.numpy().ravel().copy()
+    row.mean_loop(50, z.shape[-1], 3, found)
+    np.testing.assert_allclose(found[:150], GIVEN[loss].mean(z).numpy().ravel())
 
 
 def test_log_loss_is_scikit_learns():
@@ -192,12 +196,12 @@ def test_huge_differences_give_finite_losses(loss):
     assert np.isfinite(value)
     options = np.array(OPTIONS[loss])
     arrays = z.view(-1).numpy(), np.zeros(2), np.ones(2)
-    assert LOSSES[loss].loop(1, 2, *arrays, options, d) == pytest.approx(value)
+    assert LOSSES[loss].loop(1, 2, 2, *arrays, options, d) == pytest.approx(value)
     assert np.abs(d).max() <= max((1.0, *OPTIONS[loss]))
     np.testing.assert_allclose(GIVEN[loss].delta(z, t).view(-1).numpy(), d)
 
 
-@pytest.mark.parametrize("n_classes", [2, _FEW_CLASSES, _FEW_CLASSES + 1])
+@pytest.mark.parametrize("n_classes", [2, FEW_CLASSES, FEW_CLASSES + 1])
 def test_softmax_is_torchs_for_few_and_many_classes(n_classes):
     z = torch.from_numpy(np.random.default_rng(0).normal(size=(3, 7, n_classes)))
     torch.testing.assert_close(LOSSES["log_loss"].mean(z), torch.softmax(z, -1))
@@ -206,7 +210,8 @@ def test_softmax_is_torchs_for_few_and_many_classes(n_classes):
 @pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
 def test_a_row_has_a_score_and_at_least_a_logit_for_each_target(loss):
     assert loss.score in SCORES
-    assert loss.n_logits(3) >= loss.n_logits(1) >= 1
+    options = (0.5,) * len(loss.options)
+    assert loss.n_logits(3, options) >= loss.n_logits(1, options) >= 1
 
 
 def test_a_problem_has_each_name_once():
@@ -214,7 +219,8 @@ def test_a_problem_has_each_name_once():
         keys = losses_of(problem)
         assert len(keys) == sum(loss.problem == problem for loss in LOSSES.values())
         assert all(LOSSES[key].name == name for name, key in keys.items())
-    assert losses_of("labels") == {"log_loss": "binary_log_loss"}
+    assert losses_of("labels")["log_loss"] == "binary_log_loss"
+    assert set(losses_of("labels")) == set(losses_of("classes"))
 
 
 @pytest.mark.parametrize("loss", losses_of("numbers"))
@@ -244,7 +250,7 @@ def test_a_row_is_enough_for_a_loss_with_several_logits_per_target(
     n_outputs, optimizer, monkeypatch
 ):
     row = Loss(
-        name="gaussian",
+        name="own_gaussian",
         problem="numbers",
         score="r2",
         out_activation="identity",
@@ -252,17 +258,19 @@ def test_a_row_is_enough_for_a_loss_with_several_logits_per_target(
         delta=None,
         mean=lambda z: z.chunk(2, -1)[0],
         domain=Domain("at least minus nine", lambda lowest: lowest >= -9),
-        n_logits=lambda n_targets: 2 * n_targets,
+        n_logits=lambda n_targets, options: 2 * n_targets,
     )
-    monkeypatch.setitem(LOSSES, "gaussian", row)
-    constraints = {**MLPRegressor._parameter_constraints, "loss": [StrOptions({"gaussian"})]}
+    monkeypatch.setitem(LOSSES, "own_gaussian", row)
+    constraints = {**MLPRegressor._parameter_constraints, "loss": [StrOptions({"own_gaussian"})]}
     monkeypatch.setattr(MLPRegressor, "_parameter_constraints", constraints)
     X = np.random.default_rng(0).normal(size=(200, 3))
     y = X[:, 0] if n_outputs == 1 else X[:, :2]
-    model = MLPRegressor((8,), loss="gaussian", optimizer=optimizer, learning_rate_init=0.01)
+    model = MLPRegressor((8,), loss="own_gaussian", optimizer=optimizer, learning_rate_init=0.01)
     model.set_params(random_state=0, early_stopping=True, max_iter=100).fit(X, y)
     assert model.predict(X).shape == y.shape
     assert (model.n_outputs_, model.coefs_[-1].shape) == (n_outputs, (8, 2 * n_outputs))
     assert model.score(X, y) > 0.9
-    with pytest.raises(ValueError, match=r"loss='gaussian' needs targets of at least minus nine"):
+    with pytest.raises(
+        ValueError, match=r"loss='own_gaussian' needs targets of at least minus nine"
+    ):
         model.fit(X, y - 9)

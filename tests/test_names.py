@@ -7,20 +7,24 @@ from typing import get_args
 import pytest
 
 from skmlp.estimators import names
-from skmlp.estimators.constraints import CONSTRAINTS, REGRESSOR_CONSTRAINTS
+from skmlp.estimators.constraints import (
+    CLASSIFIER_CONSTRAINTS,
+    CONSTRAINTS,
+    REGRESSOR_CONSTRAINTS,
+)
 
 
 @pytest.mark.parametrize(
-    ("names", "parameter"),
+    ("names", "parameter", "constraints"),
     [
-        (names.ActivationName, "activation"),
-        (names.InitializationName, "initialization"),
-        (names.BiasInitializationName, "bias_initialization"),
-        (names.OptimizerName, "optimizer"),
-        (names.ScheduleName, "learning_rate"),
-        (names.RegressionLossName, "loss"),
+        (names.ActivationName, "activation", CONSTRAINTS),
+        (names.InitializationName, "initialization", CONSTRAINTS),
+        (names.BiasInitializationName, "bias_initialization", CONSTRAINTS),
+        (names.OptimizerName, "optimizer", CONSTRAINTS),
+        (names.ScheduleName, "learning_rate", CONSTRAINTS),
+        (names.RegressionLossName, "loss", REGRESSOR_CONSTRAINTS),
+        (names.ClassificationLossName, "loss", CLASSIFIER_CONSTRAINTS),
     ],
 )
-def test_names_are_those_of_the_tables(names, parameter):
-    allowed = {**CONSTRAINTS, **REGRESSOR_CONSTRAINTS}[parameter][0].options
-    assert sorted(get_args(names)) == sorted(allowed)
+def test_names_are_those_of_the_tables(names, parameter, constraints):
+    assert sorted(get_args(names)) == sorted(constraints[parameter][0].options)

@@ -24,6 +24,7 @@ from sklearn.linear_model import (
     TweedieRegressor,
 )
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC, LinearSVC
 
 from skmlp import MLPClassifier, MLPRegressor
 
@@ -142,6 +143,15 @@ def test_no_hidden_layer_is_huber_regressor_of_the_scale_it_finds():
     np.testing.assert_allclose(ours.fit(X, y).coefs_[0][:, 0], theirs.coef_, atol=1e-3)
 
 
+def at_falling_rates(model, X, y):
+    """Fit again and again, at rates that are a quarter of the one before: for losses with kinks."""
+    model.set_params(max_iter=2000, tol=0.0, n_iter_no_change=2000)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for rate in 0.1 / 4.0 ** np.arange(6):
+            model.set_params(learning_rate_init=rate).fit(X, y)
+
+
 @pytest.mark.parametrize(
     "parameters",
     [{"loss": "absolute_error"}, *({"loss": "quantile", "quantile": q} for q in (0.2, 0.5, 0.9))],
@@ -151,13 +161,55 @@ def test_no_hidden_layer_is_quantile_regressor(parameters):
     quantile = parameters.get("quantile", 0.5)
     theirs = QuantileRegressor(alpha=0.0, quantile=quantile).fit(X, y)
     ours = MLPRegressor((), batch_size=len(y), alpha=0.0, random_state=0, warm_start=True)
-    ours.set_params(**parameters, max_iter=2000, tol=0.0, n_iter_no_change=2000)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        for rate in 0.1 / 4.0 ** np.arange(6):
-            ours.set_params(learning_rate_init=rate).fit(X, y)
+    at_falling_rates(ours.set_params(**parameters), X, y)
     np.testing.assert_allclose(ours.coefs_[0][:, 0], theirs.coef_, atol=1e-3)
     np.testing.assert_allclose(ours.intercepts_[0], theirs.intercept_, atol=1e-3)
+
+
+def test_no_hidden_layer_is_quantile_regressors_of_several_quantiles():
+    X, y = outlying()
+    several = [0.2, 0.5, 0.9]
+    ours = MLPRegressor((), batch_size=len(y), alpha=0.0, random_state=0, warm_start=True)
+    ours.set_params(loss="quantile", quantile=several)
+    at_falling_rates(ours, X, y)
+    for i, quantile in enumerate(several):
+        theirs = QuantileRegressor(alpha=0.0, quantile=quantile).fit(X, y)
+        np.testing.assert_allclose(ours.coefs_[0][:, i], theirs.coef_, atol=1e-3)
+        np.testing.assert_allclose(ours.intercepts_[0][i], theirs.intercept_, atol=1e-3)
+
+
+def two_sides(n=80):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n, 2))
+    return X, (X @ [1.0, -2.0] + rng.normal(size=n) > 0.3).astype(int)
+
+
+def test_no_hidden_layer_is_the_linear_support_vector_machine():
+    X, y = two_sides()
+    theirs = SVC(kernel="linear", C=0.5, tol=1e-8).fit(X, y)
+    ours = MLPClassifier((), batch_size=len(y), alpha=2.0, random_state=0, warm_start=True)
+    at_falling_rates(ours.set_params(loss="hinge"), X, y)
+    np.testing.assert_allclose(ours.coefs_[0].T, theirs.coef_, atol=1e-3)
+    np.testing.assert_allclose(ours.decision_function(X), theirs.decision_function(X), atol=5e-3)
+
+
+def test_no_hidden_layer_is_the_linear_support_vector_machine_of_squared_hinge():
+    X, y = two_sides()
+    scaling = 1e3  # its penalty on the intercept is divided by the square of it
+    theirs = LinearSVC(C=0.5, dual=False, intercept_scaling=scaling, tol=1e-10, random_state=0)
+    theirs.set_params(max_iter=100_000).fit(X, y)
+    ours = MLPClassifier(**EXACT, loss="squared_hinge", alpha=2.0).fit(X, y)
+    np.testing.assert_allclose(ours.coefs_[0].T, theirs.coef_, atol=1e-4)
+    np.testing.assert_allclose(ours.intercepts_[0], theirs.intercept_, atol=1e-4)
+
+
+def test_no_hidden_layer_and_a_pair_of_logits_are_the_regressions_of_sine_and_cosine():
+    X, y = outlying()
+    ours = MLPRegressor(**EXACT, loss="circular", alpha=3.0).fit(X, y)
+    theirs = Ridge(alpha=3.0, tol=1e-12).fit(X, np.column_stack([np.cos(y), np.sin(y)]))
+    np.testing.assert_allclose(ours.coefs_[0].T, theirs.coef_, atol=1e-4)
+    x, y = theirs.predict(X).T
+    np.testing.assert_allclose(ours.predict(X), np.arctan2(y, x), atol=1e-4)
 
 
 @pytest.mark.parametrize("l1_ratio", [0.3, 1.0])

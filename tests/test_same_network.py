@@ -5,16 +5,26 @@ Configurations are drawn at random over everything that both executors do.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 import scipy.sparse
-from helpers import LOSSES_OF_LOOPS, TARGETS, assert_same, drawn_options, every_array
+from helpers import (
+    LOSSES_OF_LOOPS,
+    RANGES,
+    TARGETS,
+    assert_same,
+    drawn_options,
+    every_array,
+)
 
 from skmlp import config
 from skmlp.network.activations import ACTIVATIONS
 from skmlp.network.initialization import INITIALIZATIONS
+from skmlp.network.loss_forms import Bounded, Groups, Several, loss_of
 from skmlp.network.losses import LOSSES
 from skmlp.task import FULL_BATCH_OPTIMIZERS, OptimizerSettings, Rows, TrainingTask
 from skmlp.training import train
@@ -27,12 +37,44 @@ N_DRAWS, AT_ONCE = 300, 20
 SCORES = {name: LOSSES[name].score for name in LOSSES_OF_LOOPS}
 
 
-def drawn_rows(rng, loss, n, d, dtype, *, weighted, sparse):
+class Drawn(NamedTuple):
+    """A loss, in a form or as it is."""
+
+    loss: Any
+    n_logits: int
+    targets: Callable[..., np.ndarray]
+    options: Callable[[int], tuple[float, ...]]
+
+
+def drawn_loss(name: str, rng) -> Drawn:
+    row = LOSSES[name]
+    if row.problem == "classes" and rng.uniform() < 0.5:
+        widths = tuple(int(width) for width in rng.integers(1, 4, rng.integers(1, 4)))
+
+        def of_columns(rng, n):
+            return np.hstack([np.eye(width)[rng.integers(0, width, n)] for width in widths])
+
+        return Drawn(
+            Groups(name, widths), sum(widths), of_columns, lambda seed: drawn_options(name, seed)
+        )
+    bounds = (-9.0, 7.5) if row.may_be_bounded and rng.uniform() < 0.4 else ()
+    several = 2 if name == "quantile" and rng.uniform() < 0.6 else 1
+
+    def options(seed):
+        numbers = [v for i in range(several) for v in drawn_options(name, seed + i)]
+        return (*numbers, *bounds)
+
+    key: Any = Several(name) if several > 1 else name
+    key = Bounded(key) if bounds else key
+    return Drawn(key, loss_of(key).n_logits(3, options(0)), TARGETS[name], options)
+
+
+def drawn_rows(rng, drawn, n, d, dtype, *, weighted, sparse):
     X = rng.normal(size=(n, d)).astype(dtype)
     if sparse:
         X = scipy.sparse.csr_matrix(np.where(rng.uniform(size=(n, d)) < 0.5, 0, X))
     weights = rng.uniform(0.1, 3.0, n) if weighted else None
-    return Rows(X, TARGETS[loss](rng, n).astype(dtype), weights)
+    return Rows(X, drawn.targets(rng, n).astype(dtype), weights)
 
 
 def drawn_layer_rates(rng, n_layers):
@@ -45,6 +87,7 @@ def drawn_task(seed: int) -> TrainingTask:
     rng = np.random.default_rng(seed)
     choose = rng.choice
     loss = str(choose(list(SCORES)))
+    drawn = drawn_loss(loss, rng)
     # In float32 the exponential of a bad start leaves no digits, and where gradients cancel (signs
     # do) only a large epsilon keeps what rounding leaves of them from becoming steps.
     narrow = rng.uniform() < 0.2 and LOSSES[loss].out_activation != "exp"
@@ -54,19 +97,21 @@ def drawn_task(seed: int) -> TrainingTask:
     form = {"weighted": rng.uniform() < 0.4, "sparse": rng.uniform() < 0.15}
     validated = rng.uniform() < 0.4
     full_batch = FULL_BATCH_OPTIMIZERS if LOSSES[loss].smooth else ()
-    family = str(choose([*OPTIMIZERS, *full_batch]))
+    # rmsprop and others, whose epsilon is none of ours, go by signs alone
+    families = ["sgd", "adam"] if narrow and not full_batch else [*OPTIMIZERS, *full_batch]
+    family = str(choose(families))
     in_batches = family not in FULL_BATCH_OPTIMIZERS
     return TrainingTask(
-        train=drawn_rows(rng, loss, n, d, dtype, **form),
-        validation=drawn_rows(rng, loss, 11, d, dtype, **form) if validated else None,
+        train=drawn_rows(rng, drawn, n, d, dtype, **form),
+        validation=drawn_rows(rng, drawn, 11, d, dtype, **form) if validated else None,
         early_stopping=bool(validated and rng.uniform() < 0.5),
-        layer_sizes=(d, *hidden, 3),
+        layer_sizes=(d, *hidden, drawn.n_logits),
         activations=tuple(str(choose(list(ACTIVATIONS))) for _ in hidden),
         negative_slope=float(rng.uniform(0, 0.5)),
         dropout=tuple(float(p) for p in choose([0.0, 0.0, 0.3, 0.6], len(hidden)) * in_batches),
-        loss=loss,
-        loss_options=drawn_options(loss, seed),
-        score=SCORES[loss],
+        loss=drawn.loss,
+        loss_options=drawn.options(seed),
+        score=loss_of(drawn.loss).score,
         optimizer=OptimizerSettings(
             family,
             momentum=float(choose([0.0, 0.5, 0.9])),
@@ -103,6 +148,15 @@ def drawn_task(seed: int) -> TrainingTask:
     )
 
 
+def other_options(task: TrainingTask) -> tuple[float, ...]:
+    """Other values of the loss' options."""
+    (name, *_), values = (*loss_of(task.loss).options, ""), task.loss_options
+    own = values[: len(values) - 2 * loss_of(task.loss).is_bounded]
+    rng = np.random.default_rng(task.seed + N_DRAWS)
+    drawn = (float(rng.uniform(*RANGES[name])) for _ in own)
+    return (*drawn, *(2 * bound for bound in values[len(own) :]))
+
+
 def by(executor, tasks):
     with config(executor=executor):
         return train(tasks)
@@ -115,8 +169,7 @@ def test_a_network_is_the_same_whoever_trains_it(first):
     expected = [by("torch", [task])[0] for task in tasks]
     # beside copies of other seeds, they are stacks
     others = [
-        replace(t, seed=t.seed + N_DRAWS, loss_options=drawn_options(t.loss, t.seed + N_DRAWS))
-        for t in tasks
+        replace(task, seed=task.seed + N_DRAWS, loss_options=other_options(task)) for task in tasks
     ]
     together = by("torch", [*tasks, *others])[:AT_ONCE]
     ways = {

@@ -10,13 +10,17 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from skmlp.estimators.targets import (
     Classes,
+    Columns,
     Labels,
     Numbers,
     TwoClasses,
     checked_labels,
     checked_numbers,
+    circular_score,
+    has_columns,
     learned_classes,
 )
+from skmlp.network.loss_forms import Groups
 
 WORDS = np.array(["a", "b", "c"])
 KINDS = {
@@ -168,13 +172,48 @@ def test_labels_are_checked_as_scikit_learn_checks_them(y):
 
 
 def test_indicators_are_zeros_and_ones():
+    labels = Labels("binary_log_loss", np.arange(3))
     for y in (np.eye(3, dtype=int), np.eye(3), np.eye(3, dtype=bool)):
         assert checked_labels(y) is y
+        np.testing.assert_array_equal(labels.encoded(y), np.eye(3))
     for y in (2 * np.eye(3, dtype=int), np.eye(3) + 1):
         with pytest.raises(ValueError, match="indicator of 0 and 1; got the values"):
-            checked_labels(y)
-    with pytest.raises(ValueError, match="got 'multiclass-multioutput'"):
-        checked_labels(np.arange(8).reshape(4, 2))
+            labels.encoded(checked_labels(y))
+
+
+def test_columns_are_told_from_labels():
+    for y in (np.eye(3), np.eye(3, dtype=int), 2 * np.eye(3, dtype=int), np.arange(3)):
+        assert not has_columns(y)
+    for y in (np.arange(6).reshape(3, 2), np.array([["a", "b"], ["b", "a"]])):
+        assert has_columns(checked_labels(y))
+    assert [list(c) for c in learned_classes(np.array([[5, 1], [3, 1]] * 2 + [[4, 1]]), None)] == [
+        [3, 4, 5],
+        [1],
+    ]
+    assert [list(c) for c in learned_classes(np.eye(2), [[0, 1], (2, 1, 0)])] == [[0, 1], [0, 1, 2]]
+
+
+def test_columns_come_back_as_they_were():
+    y = np.array([["a", "x"], ["b", "z"], ["b", "y"]])
+    targets = Columns(Groups("log_loss", (2, 3)), learned_classes(y, None), 0.3)
+    plain, smooth = (targets.expanded(targets.encoded(y), "float64", s) for s in ("_val", ""))
+    assert plain.tolist() == [[1, 0, 1, 0, 0], [0, 1, 0, 0, 1], [0, 1, 0, 1, 0]]
+    np.testing.assert_allclose(smooth, 0.7 * plain + 0.3 / np.array([2, 2, 3, 3, 3]))
+    np.testing.assert_array_equal(targets.predictions(20 * plain), y)
+    assert [len(p[0]) for p in targets.probabilities(plain)] == [2, 3]
+    np.testing.assert_allclose(targets.probabilities(plain)[1].sum(1), 1.0)
+    assert targets.in_proportion(y) is None
+    assert targets.score(y, y[[0, 1, 1]], [1.0, 1.0, 2.0]) == 0.5
+    mixed = Columns(Groups("log_loss", (2, 2)), [np.array(["a", "b"]), np.array([3, 4])])
+    assert mixed.predictions(np.eye(4)[:1]).tolist() == [["a", 3]]
+
+
+def test_circular_scores_need_finite_angles_and_as_many():
+    assert circular_score([0.0, 7.0], np.array([2 * np.pi, 7.0])) == 1.0
+    with pytest.raises(ValueError, match="y has nan in row 1"):
+        circular_score([0.0, np.nan], np.zeros(2))
+    with pytest.raises(ValueError, match=r"y has shape \(3,\), but there are predictions \(2,\)"):
+        circular_score([0.0, 1.0, 2.0], np.zeros(2))
 
 
 def test_numbers_become_float64_and_must_be_finite():

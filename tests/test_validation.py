@@ -12,6 +12,7 @@ from sklearn.metrics import (
     r2_score,
 )
 
+from skmlp.network.loss_forms import Groups, loss_of
 from skmlp.network.losses import LOSSES
 from skmlp.task import Rows
 from skmlp.training import validation
@@ -33,12 +34,16 @@ def arrays(loss, n=60):
     return rng.normal(size=(n, 3)), TARGETS[loss](rng, n), weights
 
 
-def score(name, z, t, weights, mean=lambda z: z, of_loss=()):
+def score(name, z, t, weights, mean=lambda z: z, of_loss=(), loss="squared_error"):
     """By tensors; the loop must agree."""
-    tensors, options = [torch.from_numpy(a) for a in (z, t, weights)], SCORES[name].given(of_loss)
+    tensors = [torch.from_numpy(a) for a in (z, t, weights)]
+    options = SCORES[name].given(loss_of(loss), of_loss)
     found = SCORES[name].of(*tensors, mean, *options).item()
-    means = mean(tensors[0]).numpy().ravel()
-    by_loop = SCORES[name].loop(*z.shape, means, t.ravel(), weights, np.array(options))
+    means = mean(tensors[0]).numpy()
+    n, width = means.shape
+    by_loop = SCORES[name].loop(
+        n, width, t.shape[1], means.ravel(), t.ravel(), weights, np.array(options)
+    )
     assert by_loop == pytest.approx(found, rel=1e-12)
     return found
 
@@ -100,6 +105,60 @@ def test_d2_of_a_constant_target_is_scikit_learns(missed_by):
     t, w = np.full((9, 1), 2.1), np.ones(9)
     z = t + missed_by * np.arange(9.0)[:, None]
     assert score("d2_pinball", z, t, w, of_loss=(0.7,)) == d2_pinball_score(t, z, alpha=0.7)
+
+
+def test_d2_of_several_quantiles_is_the_mean_of_theirs():
+    (z, t, w), several = arrays("quantile"), (0.2, 0.5, 0.7)
+    z = np.random.default_rng(1).normal(size=(60, 9))
+    expected = [
+        d2_pinball_score(t, z[:, i::3], sample_weight=w, alpha=q) for i, q in enumerate(several)
+    ]
+    found = score("d2_pinball", z, t, w, of_loss=several)
+    assert found == pytest.approx(np.mean(expected))
+    assert found == score("d2_pinball", z, t, w, of_loss=(*several, -9.0, 9.0))  # bounds
+
+
+def test_columns_are_right_together():
+    rng = np.random.default_rng(0)
+    z, w = rng.normal(size=(60, 5)), rng.uniform(0.1, 2.0, 60)
+    codes = np.column_stack([rng.integers(0, 2, 60), rng.integers(0, 3, 60)])
+    t = np.hstack([np.eye(2)[codes[:, 0]], np.eye(3)[codes[:, 1]]])
+    found = np.column_stack([z[:, :2].argmax(1), z[:, 2:].argmax(1)])
+    expected = np.average((found == codes).all(1), weights=w)
+    assert score(
+        "columns_accuracy", z, t, w, loss=Groups("focal", (2, 3)), of_loss=(9.0,)
+    ) == pytest.approx(expected)
+    assert 0.05 < expected < 0.5
+
+
+def angle(z):
+    return torch.atan2(z[..., 2:], z[..., :2])
+
+
+def test_circular_score_is_the_share_of_the_cosine_that_is_explained():
+    rng = np.random.default_rng(0)
+    z, w, t = rng.normal(size=(60, 4)), rng.uniform(0.1, 2.0, 60), rng.normal(size=(60, 2))
+    means = angle(torch.from_numpy(z)).numpy()
+    by_output = []
+    for j in range(2):
+        grid = np.linspace(-np.pi, np.pi, 100_001)
+        lost = np.average(1 - np.cos(means[:, j] - t[:, j]), weights=w)
+        of_constants = np.average(1 - np.cos(grid[:, None] - t[:, j]), axis=1, weights=w)
+        by_output.append(1 - lost / of_constants.min())
+    found = score("circular", z, t, w, angle)
+    assert found == pytest.approx(np.mean(by_output))
+    assert score("circular", z, t + 2 * np.pi, w, angle) == pytest.approx(found)
+
+
+@pytest.mark.parametrize(("off", "expected"), [(0.0, 1.0), (0.1, 0.0)])
+def test_circular_score_of_one_angle(off, expected):
+    t = np.full((9, 1), 5.0) + 2 * np.pi * np.arange(9)[:, None]
+    z = np.column_stack([np.cos(t + off), np.sin(t + off)])
+
+    def angle_of_one(z):
+        return torch.atan2(z[..., 1:], z[..., :1])
+
+    assert score("circular", z, t, np.ones(9), angle_of_one) == expected
 
 
 def test_validation_scores_one_network_of_a_stack():

@@ -19,6 +19,9 @@ def right(X: np.ndarray, y: np.ndarray) -> None:
     assert_type(model.predict_log_proba(X), np.ndarray)
     assert_type(model.decision_function(X), np.ndarray)
     MLPRegressor(8, loss="quantile", quantile=0.9)
+    MLPRegressor(8, loss="quantile", quantile=[0.1, 0.9], output_range=(0, 1))
+    MLPRegressor(8, loss=lambda z, t: (z - t).abs().sum(1))
+    MLPClassifier(8, loss="focal", focal_gamma=1)
     MLPRegressor(16, loss="poisson", learning_rate="adaptive", batch_size="auto", dropout=[0.1])
     MLPRegressor(learning_rate="one_cycle", warmup=0.2, base_momentum=0.85)
     MLPClassifier(learning_rate=lambda f: 1 - f, warmup=5, layer_learning_rates=(0, 1))
@@ -34,6 +37,7 @@ def wrong() -> None:
     VarianceScaling(mode="fan")  # type: ignore[arg-type]
     MLPClassifier(learning_rate=0.1)  # type: ignore[arg-type]
     MLPClassifier(learning_rate=lambda: 1.0)  # type: ignore[arg-type, misc]
+    MLPClassifier(loss="hingle")  # type: ignore[arg-type]
     MLPRegressor(loss="hubert")  # type: ignore[arg-type]
     MLPRegressor(batch_size="all")  # type: ignore[arg-type]
     MLPRegressor(solver="lbfgs")  # type: ignore[call-arg]

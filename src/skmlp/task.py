@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from .network.architecture import Architecture, NetworkArrays
+from .network.loss_forms import Key
 
 # Optimizers that work on all rows at once, not in mini-batches.
 FULL_BATCH_OPTIMIZERS = ("lbfgs",)
@@ -111,6 +112,7 @@ class CallbackView:
     estimator_type: str
     classes: np.ndarray | None = None
     before: Observed | None = None
+    score: Callable[..., float] | None = None  # of true labels and predictions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +129,7 @@ class Common:
     normalization: str | None = None
     residual: int = 0
     fixup: bool = False
-    loss: str
+    loss: Key
     score: str = "accuracy"
     optimizer: OptimizerSettings
     batch_size: int = 200

@@ -21,7 +21,7 @@ from ..machine.device import resolve_prediction_device
 from ..machine.warnings import warn_caller
 from ..network.architecture import NetworkArrays
 from ..network.depth import expected_depth
-from ..network.losses import LOSSES
+from ..network.loss_forms import loss_of
 from ..task import (
     FULL_BATCH_OPTIMIZERS,
     Observed,
@@ -315,7 +315,7 @@ class BaseMLP(TaskMaker):
     def _store(self, result: TrainingResult, task: TrainingTask) -> None:
         self.coefs_, self.intercepts_, self.parameters_ = result.arrays
         self.n_layers_ = len(task.layer_sizes)
-        self.out_activation_ = LOSSES[task.loss].out_activation
+        self.out_activation_ = loss_of(task.loss).out_activation
         self.loss_, self.loss_curve_ = result.loss, result.loss_curve
         self.learning_rates_ = result.learning_rates
         self.validation_loss_curve_ = result.validation_loss_curve
@@ -327,7 +327,7 @@ class BaseMLP(TaskMaker):
         self.stopping_reason_ = result.stopping_reason
         self._no_improvement_count = result.no_improvement_count
         # Parameters may be changed after fitting: predictions use what was trained.
-        self._trained = Trained(task.architecture, task.loss)
+        self._trained = Trained(task.architecture, task.loss, task.loss_options)
         self._store_observed(result.observed)
         self._checkpoint = result.checkpoint
         if result.checkpoint is None:
@@ -396,7 +396,7 @@ class BaseMLP(TaskMaker):
             Class labels, an indicator matrix, or values.
         """
         logits = self._logits(X)
-        return self._targets(self._trained.loss).predictions(logits)
+        return self._targets(self._trained).predictions(logits)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "coefs_")

@@ -1,6 +1,7 @@
 """The weights of a classifier's rows: those of their classes, times their own.
 
-y is (n,), one label per row, or an indicator matrix (n, m) of m labels.
+y is (n,), one label per row, an indicator matrix (n, m) of m labels, or (n, k) labels of k columns;
+of several columns the weights are multiplied.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ _OWNER = "The 'class_weight' parameter of MLPClassifier"
 
 
 def weighted_by_class(
-    class_weight: Any, y: np.ndarray, classes: np.ndarray, sample_weight: np.ndarray | None
+    class_weight: Any,
+    y: np.ndarray,
+    classes: np.ndarray | list[np.ndarray],
+    sample_weight: np.ndarray | None,
 ) -> np.ndarray:
     """Sample weights times class weights, of shape (n,).
 
@@ -57,16 +61,16 @@ def _of_column(given: Any, column: np.ndarray, sample_weight: np.ndarray | None)
     return by_class[np.searchsorted(present, column)]
 
 
-def _check(given: Any, classes: np.ndarray, *, multilabel: bool) -> None:
+def _check(given: Any, classes: Any, *, multilabel: bool) -> None:
     """Raise unless the weights belong to the classes and are numbers of at least zero."""
     if isinstance(given, list) != (multilabel and given != "balanced"):
         raise ValueError(
             f"{_OWNER} must be a dict or 'balanced' for one label per row, and a list with a dict "
-            f"per label or 'balanced' for multilabel y. Got {given!r} instead."
+            f"per column or 'balanced' for y of several columns. Got {given!r} instead."
         )
     if isinstance(given, list) and len(given) != len(classes):
         raise ValueError(
-            f"{_OWNER} must have one dict per label ({len(classes)}). Got {given!r} instead."
+            f"{_OWNER} must have one dict per column ({len(classes)}). Got {given!r} instead."
         )
     dicts = given if isinstance(given, list) else [given] if isinstance(given, dict) else []
     values = [value for each in dicts for value in each.values()]
@@ -74,6 +78,10 @@ def _check(given: Any, classes: np.ndarray, *, multilabel: bool) -> None:
         raise ValueError(
             f"{_OWNER} must give finite weights of at least zero. Got {given!r} instead."
         )
-    unknown = [label for label in given if label not in classes] if isinstance(given, dict) else []
-    if unknown:
-        raise ValueError(f"{_OWNER} has weights for {unknown!r}, but the classes are {classes!r}.")
+    known = classes if isinstance(classes, list) else [classes]
+    for each, its_classes in zip(dicts, known, strict=False):
+        unknown = [label for label in each if label not in its_classes]
+        if unknown and not (multilabel and known is not classes):
+            raise ValueError(
+                f"{_OWNER} has weights for {unknown!r}, but the classes are {its_classes!r}."
+            )

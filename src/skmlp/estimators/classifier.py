@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 import numpy as np
 from sklearn.base import ClassifierMixin
+from sklearn.utils.metaestimators import available_if
 
-from ..network.losses import losses_of
+from ..network.loss_forms import Groups, Key, Own, loss_of
+from ..network.losses import LOSSES, losses_of
 from ..task import Rows
 from .base import BaseMLP, with_mini_batches
 from .class_weight import weighted_by_class
@@ -17,16 +19,20 @@ from .constraints import CLASSIFIER_CONSTRAINTS, CONSTRAINTS
 from .names import (
     Activations,
     BiasInitialization,
+    ClassificationLossName,
     ClassWeight,
     Initialization,
     LayerSizes,
     LearningRate,
     Optimizer,
+    OwnLoss,
     RandomState,
 )
+from .prediction import Trained
 from .rows import take, with_weight
 from .targets import (
     Classes,
+    Columns,
     Labels,
     TwoClasses,
     check_classes_of_partial_fit,
@@ -34,13 +40,37 @@ from .targets import (
     learned_classes,
 )
 
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def with_probabilities(method: Method) -> Method:
+    """A method that classifiers have whose loss gives probabilities."""
+    return available_if(_has_probabilities)(method)
+
+
+def _has_probabilities(estimator: MLPClassifier) -> bool:
+    if hasattr(estimator, "_trained"):
+        has_them = loss_of(estimator._trained.loss).has_probabilities
+    elif callable(estimator.loss):
+        has_them = False
+    else:
+        key = losses_of("classes").get(estimator.loss, "log_loss")  # a fit says what is wrong
+        has_them = LOSSES[key].has_probabilities
+    if not has_them:
+        raise AttributeError(
+            f"There are no probabilities with loss={estimator.loss!r}: use decision_function, "
+            "loss='log_loss', or sklearn.calibration.CalibratedClassifierCV."
+        )
+    return True
+
 
 class MLPClassifier(ClassifierMixin, BaseMLP):
     """Multilayer perceptron classifier.
 
-    Binary and multilabel problems have logistic outputs, multiclass ones a softmax; the loss is
-    the cross-entropy. Parameters have scikit-learn's names, defaults and meaning where
-    `sklearn.neural_network.MLPClassifier` has them, with ``optimizer`` in place of ``solver``.
+    Binary and multilabel problems have logistic outputs, multiclass ones a softmax, and ``y`` with
+    several columns of classes a softmax for each. Parameters have scikit-learn's names, defaults
+    and meaning where `sklearn.neural_network.MLPClassifier` has them, with ``optimizer`` in place
+    of ``solver``.
 
     Parameters
     ----------
@@ -49,13 +79,26 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     activation : str or sequence of str, default="relu"
         Activation of the hidden layers, or one per layer: "identity", "logistic", "tanh", "relu",
         "leaky_relu", "elu", "selu", "gelu", "silu", "mish" or "softplus".
+    loss : str or callable, default="log_loss"
+        "log_loss", the cross-entropy; "focal", -(1 - p)^focal_gamma·log(p) for the probability p of
+        what is true (Lin et al. 2017); "hinge", the sum over the other classes of
+        max(0, 1 + their output - that of the class) (Weston & Watkins 1999), for two classes and
+        labels max(0, 1 - output) or max(0, 1 + output); "squared_hinge", which squares each term.
+        With the last two, and a callable, there is no ``predict_proba``. The gradient of "hinge"
+        jumps; "lbfgs" does not take it. Columns and labels are summed over. A callable gets torch
+        tensors z and t of shape (n_rows, n_outputs), logits and targets (0 and 1; of two classes
+        one column), and returns the loss of each row, of shape (n_rows,); it gets each column of
+        classes by itself.
+    focal_gamma : float, default=2.0
+        Exponent of "focal": the larger, the less rows count that are right already; 0 is
+        "log_loss". Probabilities are less extreme than those of "log_loss".
     class_weight : dict, list of dict, "balanced" or None, default=None
         Weights of the classes, multiplied into the sample weights; "balanced" gives every class
-        the same total. A list has a dict per label, for multilabel problems. The validation loss
-        and score do not use them.
+        the same total. A list has a dict per label or column, whose weights are multiplied. The
+        validation loss and score do not use them.
     label_smoothing : float, default=0.0
         ε: targets become (1 - ε) times themselves plus ε spread evenly over the classes
-        (Szegedy et al. 2016). Validation uses plain targets.
+        (Szegedy et al. 2016). Validation uses plain targets. Hinge losses do not take it.
     negative_slope : float, default=0.01
         Slope of "leaky_relu" below zero.
     normalization : {"batch", "layer"} or None, default=None
@@ -173,7 +216,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Whether "sgd" uses Nesterov's momentum.
     early_stopping : bool, default=False
         Whether to stop when the validation score no longer improves, and return to the best
-        weights. The score is the accuracy (multilabel: of whole rows), on
+        weights. The score is the accuracy (of several labels or columns: of whole rows), on
         ``validation_fraction`` of the rows or on ``X_val``.
     validation_fraction : float, default=0.1
         Share of the rows that ``early_stopping`` holds out, with the proportions of the
@@ -200,8 +243,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     Attributes
     ----------
-    classes_ : ndarray of shape (n_classes,)
-        Class labels, sorted; for multilabel problems the columns' numbers.
+    classes_ : ndarray of shape (n_classes,), or list of them
+        Class labels, sorted; of each column, where there are several; for multilabel problems the
+        columns' numbers.
     coefs_ : list of ndarray of shape (fan_in, fan_out)
         Weights of each layer.
     intercepts_ : list of ndarray of shape (fan_out,)
@@ -277,6 +321,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     array([1, 0])
     """
 
+    classes_: Any
+    _problem: ClassVar[str] = "classes"
     _parameter_constraints = {**CONSTRAINTS, **CLASSIFIER_CONSTRAINTS}
 
     def __init__(
@@ -284,6 +330,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         hidden_layer_sizes: LayerSizes = (100,),
         activation: Activations = "relu",
         *,
+        loss: ClassificationLossName | OwnLoss = "log_loss",
+        focal_gamma: float = 2.0,
         class_weight: ClassWeight = None,
         label_smoothing: float = 0.0,
         negative_slope: float = 0.01,
@@ -347,8 +395,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             Class labels or an indicator matrix.
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row in its batch's mean loss.
-        classes : array-like of shape (n_classes,), default=None
-            All labels that will ever be seen; needed in the first call (not for multilabel ``y``).
+        classes : array-like of shape (n_classes,), or list of them, default=None
+            All labels that will ever be seen, a list for each column where there are several;
+            needed in the first call (not for multilabel ``y``).
 
         Returns
         -------
@@ -378,12 +427,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
         Returns
         -------
-        ndarray of shape (n_samples,) for two classes, else (n_samples, n_classes)
-            For two classes, the log-odds of ``classes_[1]``.
+        ndarray of shape (n_samples,) for two classes, else (n_samples, n_classes), or list of them
+            For two classes, that of ``classes_[1]``: with "log_loss" its log-odds. A list has the
+            outputs of each column.
         """
         logits = self._logits(X)
-        return self._targets(self._trained.loss).decision(logits)
+        return self._targets(self._trained).decision(logits)
 
+    @with_probabilities
     def predict_proba(self, X) -> np.ndarray:
         """Probabilities of the classes.
 
@@ -393,12 +444,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
         Returns
         -------
-        ndarray of shape (n_samples, n_classes)
-            Columns as in ``classes_``; for multilabel problems the probability of each label.
+        ndarray of shape (n_samples, n_classes), or list of them
+            Columns as in ``classes_``; for multilabel problems the probability of each label. A
+            list has the classes of each column of ``y``.
         """
         logits = self._logits(X)
-        return self._targets(self._trained.loss).probabilities(logits)
+        return self._targets(self._trained).probabilities(logits)
 
+    @with_probabilities
     def predict_log_proba(self, X) -> np.ndarray:
         """Logarithms of the probabilities of the classes, computed from the logits.
 
@@ -408,26 +461,59 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
         Returns
         -------
-        ndarray of shape (n_samples, n_classes)
+        ndarray of shape (n_samples, n_classes), or list of them
             Finite even where ``predict_proba`` rounds to zero.
         """
         logits = self._logits(X)
         with np.errstate(under="ignore"):
-            return self._targets(self._trained.loss).log_probabilities(logits)
+            return self._targets(self._trained).log_probabilities(logits)
+
+    def score(self, X, y, sample_weight=None) -> float:
+        """Accuracy on rows; of several labels or columns, the share of rows right in all of them.
+
+        (scikit-learn's forests have no score for several columns; its MultiOutputClassifier has
+        this one.)
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            True labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        float
+        """
+        predicted = self.predict(X)
+        return self._targets(self._trained).score(y, predicted, sample_weight)
 
     # What the base class asks for
 
     _checked_y = staticmethod(checked_labels)
 
     def _learn(self, y: np.ndarray, classes: Any) -> None:
-        self._multilabel = y.ndim == 2
         self.classes_ = learned_classes(y, classes)
+        self._multilabel = y.ndim == 2 and not isinstance(self.classes_, list)
         self.n_outputs_ = self._targets().n_outputs
 
-    def _targets(self, loss: str | None = None) -> Classes:
-        kind = Labels if self._multilabel else TwoClasses if len(self.classes_) == 2 else Classes
-        loss = loss or losses_of(kind.problem)["log_loss"]
-        return kind(loss, self.classes_, self.label_smoothing)
+    def _targets(self, trained: Trained | None = None) -> Classes:
+        kind = self._kind()
+        key = self._loss_key(kind) if trained is None else trained.loss
+        options = self._loss_options(key) if trained is None else trained.loss_options
+        return kind(key, self.classes_, self.label_smoothing, options)
+
+    def _kind(self) -> type[Classes]:
+        if isinstance(self.classes_, list):
+            return Columns
+        return Labels if self._multilabel else TwoClasses if len(self.classes_) == 2 else Classes
+
+    def _loss_key(self, kind: type[Classes]) -> Key:
+        if callable(self.loss):
+            key: Key = Own(self.loss, kind.problem)
+        else:
+            key = losses_of(kind.problem)[self.loss]
+        return Groups(key, tuple(map(len, self.classes_))) if kind is Columns else key
 
     def _with_class_weights(self, rows: Rows) -> Rows:
         if self.class_weight is None:
@@ -438,4 +524,5 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
+        tags.target_tags.multi_output = True
         return tags

@@ -16,7 +16,7 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, Options, RealNotInt, StrOptions
 
 from ..network.initialization import WHOLE_NETWORK
-from ..network.losses import LOSSES, losses_of
+from ..network.losses import LOSSES, Loss, losses_of
 from ..network.rules import WeightRule, is_finite
 from ..task import FULL_BATCH_OPTIMIZERS
 
@@ -104,6 +104,22 @@ def _is_layer_sizes(value: object) -> bool:
     return all(_AT_LEAST_ONE.is_satisfied_by(v) and not isinstance(v, bool) for v in sizes)
 
 
+def _is_list_of_quantiles(value: object) -> bool:
+    return (
+        isinstance(value, list | tuple | np.ndarray)
+        and np.ndim(value) == 1
+        and len(value) > 0
+        and all(map(_INSIDE.is_satisfied_by, value))
+    )
+
+
+def _is_range(value: object) -> bool:
+    if not isinstance(value, list | tuple | np.ndarray) or np.shape(value) != (2,):
+        return False
+    low, high = value
+    return is_finite(low) and is_finite(high) and low < high
+
+
 def _is_device(value: object) -> bool:
     if not isinstance(value, str):
         return False
@@ -135,6 +151,7 @@ def _is_list_of_callbacks(value: object) -> bool:
 _NON_NEGATIVE = Interval(Real, 0, None, closed="left")
 _POSITIVE = Interval(Real, 0, None, closed="neither")
 _AT_LEAST_ONE = Interval(Integral, 1, None, closed="left")
+_INSIDE = Interval(Real, 0, 1, closed="neither")
 _PROBABILITY = Interval(Real, 0, 1, closed="left")
 _ACTIVATIONS = TableNames("..network.activations", "ACTIVATIONS")
 
@@ -205,15 +222,18 @@ CONSTRAINTS: dict[str, list] = {
 }
 
 CLASSIFIER_CONSTRAINTS: dict[str, list] = {
+    "loss": [StrOptions(set(losses_of("classes"))), callable],
+    "focal_gamma": [_NON_NEGATIVE],
     "class_weight": [dict, list, StrOptions({"balanced"}), None],
     "label_smoothing": [_PROBABILITY],
 }
 
 REGRESSOR_CONSTRAINTS: dict[str, list] = {
-    "loss": [StrOptions(set(losses_of("numbers")))],
+    "loss": [StrOptions(set(losses_of("numbers"))), callable],
     "huber_delta": [_POSITIVE],
-    "quantile": [Interval(Real, 0, 1, closed="neither")],
+    "quantile": [_INSIDE, Checked(_is_list_of_quantiles, "a list of such numbers")],
     "tweedie_power": [Interval(Real, 1, 2, closed="neither")],
+    "output_range": [Checked(_is_range, "a pair of finite numbers (low, high), low < high"), None],
 }
 
 
@@ -241,8 +261,10 @@ def check_together(estimator: Any, n_hidden: int, weight_decay: float) -> None:
                 f"({n_hidden}). Got {value!r} instead."
             )
     _check_depth(estimator, name, n_hidden)
+    loss = None if callable(estimator.loss) else _loss(estimator)
+    _check_loss(estimator, name, loss)
     if estimator.optimizer in FULL_BATCH_OPTIMIZERS:
-        _check_full_batch(estimator, name)
+        _check_full_batch(estimator, name, loss)
     if "lr" in getattr(estimator.optimizer, "keywords", {}):
         raise ValueError(
             f"The 'optimizer' parameter of {name} fixes lr={estimator.optimizer.keywords['lr']}: "
@@ -330,13 +352,36 @@ def _check_depth(estimator: Any, name: str, n_hidden: int) -> None:
         )
 
 
-def _check_full_batch(estimator: Any, name: str) -> None:
-    loss = getattr(estimator, "loss", None)
-    if loss is not None and not LOSSES[losses_of("numbers")[loss]].smooth:
+def _loss(estimator: Any) -> Loss:
+    return LOSSES[losses_of(estimator._problem)[estimator.loss]]
+
+
+def _check_loss(estimator: Any, name: str, loss: Loss | None) -> None:
+    """Check what not every loss can do; None: the user's own."""
+    smoothing = getattr(estimator, "label_smoothing", 0.0)
+    if smoothing and loss is not None and not loss.has_probabilities:
+        raise ValueError(
+            f"The 'label_smoothing' parameter of {name} has no meaning for loss={loss.name!r}, "
+            f"which takes sides, not shares. Got {smoothing!r}: leave it at 0, or take "
+            "loss='log_loss' or 'focal'."
+        )
+    bounds = getattr(estimator, "output_range", None)
+    if bounds is not None and not (loss and loss.may_be_bounded):
+        able = [f"{row.name!r}" for row in LOSSES.values() if row.may_be_bounded]
+        raise ValueError(
+            f"The 'output_range' parameter of {name} has no meaning for loss={estimator.loss!r}. "
+            f"Got {bounds!r}: leave it at None, or take a loss among "
+            f"{', '.join(able)}."
+        )
+
+
+def _check_full_batch(estimator: Any, name: str, loss: Loss | None) -> None:
+    if loss is not None and not loss.smooth:
+        smooth = "'huber' or 'log_cosh'" if loss.problem == "numbers" else "'squared_hinge'"
         raise ValueError(
             f"The 'loss' parameter of {name} must be smooth for optimizer={estimator.optimizer!r}, "
-            f"and {loss!r} has a kink. Got loss={loss!r}: take another optimizer, such as 'adam', "
-            "or a smooth loss, such as 'huber' or 'log_cosh'."
+            f"and {loss.name!r} has a kink. Got loss={loss.name!r}: take another optimizer, such "
+            f"as 'adam', or a smooth loss, such as {smooth}."
         )
     unused = {
         "normalization": estimator.normalization == "batch",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..network.losses import LOSSES
+from ..network.loss_forms import loss_of
 from ..task import TrainingResult, TrainingTask
 
 # Networks start with outputs of order one, and a step of most optimizers moves a weight by about
@@ -40,7 +40,7 @@ _REMEDIES = {
 
 def _about_targets(task: TrainingTask) -> str:
     """Advice where the targets are far from the scale at which networks learn."""
-    if LOSSES[task.loss].out_activation != "identity":
+    if loss_of(task.loss).out_activation != "identity":
         return ""
     scale = float(np.sqrt(np.mean(np.square(task.train.targets, dtype=np.float64))))
     if scale <= _LARGE_TARGETS:

@@ -66,7 +66,10 @@ RegressionLossName = Literal[
     "poisson",
     "gamma",
     "tweedie",
+    "gaussian",
+    "circular",
 ]
+ClassificationLossName = Literal["log_loss", "focal", "hinge", "squared_hinge"]
 
 LayerSizes = int | Sequence[int] | np.ndarray
 Activations = ActivationName | Sequence[ActivationName]
@@ -74,5 +77,6 @@ Initialization = InitializationName | Callable[[tuple[int, int], np.random.Gener
 BiasInitialization = BiasInitializationName | float | None
 LearningRate = ScheduleName | Callable[[float], float]  # of the fraction of training
 Optimizer = OptimizerName | Callable[..., Any]  # a torch.optim class, or a partial of one
+OwnLoss = Callable[[Any, Any], Any]  # tensors z and t of shape (n, m) to losses (n,)
 ClassWeight = dict[Any, float] | list[dict[Any, float]] | Literal["balanced"] | None
 RandomState = int | np.random.RandomState | None

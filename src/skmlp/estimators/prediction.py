@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from ..machine.device import usual_torch
 from ..machine.processor import one_thread
 from ..network.architecture import Architecture, NetworkArrays
-from ..network.losses import LOSSES
+from ..network.loss_forms import Key, loss_of
 from ..task import Matrix
 
 # Below this many floating-point operations one core predicts: it takes less than a millisecond,
@@ -22,7 +23,8 @@ class Trained(NamedTuple):
     """What of the parameters a trained network still depends on."""
 
     architecture: Architecture
-    loss: str
+    loss: Key
+    loss_options: tuple[float, ...] = ()
 
 
 def predict_logits(
@@ -43,9 +45,9 @@ def predict_logits(
     return logits.cpu().numpy()
 
 
-def mean_of(logits: np.ndarray, loss: str) -> np.ndarray:
+def mean_of(logits: np.ndarray, loss: Key, options: Sequence[float] = ()) -> np.ndarray:
     """A network's outputs: probabilities, or expected values."""
     import torch
 
     with torch.inference_mode():
-        return LOSSES[loss].mean(torch.from_numpy(logits)).numpy()
+        return loss_of(loss).given(options).mean(torch.from_numpy(logits)).numpy()

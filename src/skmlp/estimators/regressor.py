@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from sklearn.base import RegressorMixin
 
+from ..network.loss_forms import Bounded, Key, Own, Several
 from ..network.losses import losses_of
 from .base import BaseMLP, with_mini_batches
 from .constraints import CONSTRAINTS, REGRESSOR_CONSTRAINTS
@@ -18,9 +19,11 @@ from .names import (
     LayerSizes,
     LearningRate,
     Optimizer,
+    OwnLoss,
     RandomState,
     RegressionLossName,
 )
+from .prediction import Trained
 from .targets import Numbers, checked_numbers
 
 
@@ -37,26 +40,38 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     activation : str or sequence of str, default="relu"
         Activation of the hidden layers, or one per layer: "identity", "logistic", "tanh", "relu",
         "leaky_relu", "elu", "selu", "gelu", "silu", "mish" or "softplus".
-    loss : str, default="squared_error"
+    loss : str or callable, default="squared_error"
         With r the prediction minus y: "squared_error" r²/2, "absolute_error" |r|, "log_cosh"
         log(cosh(r)), which is close to r²/2 for small r and to |r| - log(2) for large, "huber" or
         "quantile" (see the next parameters). With a log link: half the deviance of "poisson"
         (needs y >= 0), of "gamma" (y > 0), which is log(μ/y) + y/μ - 1 for the mean μ, or of
-        "tweedie" (y >= 0). Each is summed over the outputs. (scikit-learn's MLP has the same
+        "tweedie" (y >= 0). "gaussian" is minus the logarithm of a normal density whose mean and
+        precision 1/σ² are both predicted (Nix & Weigend 1994): see ``predict``. "circular" is for
+        angles in radians: |(a, b) - (cos y, sin y)|²/2 for two outputs a and b, whose angle is
+        predicted, from -π to π; at length 1 it is 1 - cos(r), and its gradient has no jump where
+        they are zero. Each is summed over the outputs. (scikit-learn's MLP has the same
         gradients, and reports the mean over the outputs.) The gradients of "absolute_error" and
-        "quantile" jump at r = 0, where they are taken as 0; "lbfgs" takes neither.
+        "quantile" jump at r = 0, where they are taken as 0; "lbfgs" takes neither. A callable gets
+        torch tensors z and t of shape (n_rows, n_outputs), predictions and y, and returns the loss
+        of each row, of shape (n_rows,).
     huber_delta : float, default=1.35
         The |r|, in units of y, from which on "huber" is huber_delta·(|r| - huber_delta/2) instead
         of r²/2: rows further away pull with a constant force (Huber 1964). 1.35 is for errors of
         standard deviation 1; if they are normal, it needs 1/0.95 of the rows that squared errors
         need.
-    quantile : float, default=0.5
+    quantile : float or sequence of float, default=0.5
         What "quantile" predicts of y: its loss is quantile·|r| where the prediction is too low,
-        (1 - quantile)·|r| where it is too high (Koenker & Bassett 1978).
+        (1 - quantile)·|r| where it is too high (Koenker & Bassett 1978). Of a sequence all are
+        predicted at once, on a last axis of their own, and their losses summed; nothing keeps them
+        from crossing.
     tweedie_power : float, default=1.5
         p, between 1 (Poisson) and 2 (gamma): "tweedie" is for zeros and skewed positive values,
         whose variance grows as μ^p (Jørgensen 1987). It is
         y^(2-p)/((1-p)(2-p)) - y·μ^(1-p)/(1-p) + μ^(2-p)/(2-p).
+    output_range : (float, float) or None, default=None
+        Bounds (low, high) of y, which predictions keep: they are (low + high)/2 +
+        (high - low)/2·tanh(z) of the network's output z. For "squared_error", "absolute_error",
+        "quantile", "huber" and "log_cosh".
     negative_slope : float, default=0.01
         Slope of "leaky_relu" below zero.
     normalization : {"batch", "layer"} or None, default=None
@@ -174,9 +189,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Whether "sgd" uses Nesterov's momentum.
     early_stopping : bool, default=False
         Whether to stop when the validation score no longer improves, and return to the best
-        weights. The score is R², or for "absolute_error" and "quantile" the D² of their loss
-        (`sklearn.metrics.d2_pinball_score`), on ``validation_fraction`` of the rows or on
-        ``X_val``.
+        weights. The score is R², for "absolute_error" and "quantile" the D² of their loss
+        (`sklearn.metrics.d2_pinball_score`, the mean of all quantiles), for "circular" the same of
+        1 - cos(r), on ``validation_fraction`` of the rows or on ``X_val``.
     validation_fraction : float, default=0.1
         Share of the rows that ``early_stopping`` holds out.
     beta_1, beta_2 : float, default=0.9, 0.999
@@ -245,7 +260,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     n_layers_ : int
         Layers, input and output included.
     n_outputs_ : int
-        Outputs of the network.
+        Columns of y. ("quantile" with several, "gaussian" and "circular" have more outputs.)
     out_activation_ : str
         Output activation.
     n_features_in_ : int
@@ -268,6 +283,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     True
     """
 
+    _problem: ClassVar[str] = "numbers"
     _parameter_constraints = {**CONSTRAINTS, **REGRESSOR_CONSTRAINTS}
 
     def __init__(
@@ -275,10 +291,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         hidden_layer_sizes: LayerSizes = (100,),
         activation: Activations = "relu",
         *,
-        loss: RegressionLossName = "squared_error",
+        loss: RegressionLossName | OwnLoss = "squared_error",
         huber_delta: float = 1.35,
-        quantile: float = 0.5,
+        quantile: float | Sequence[float] = 0.5,
         tweedie_power: float = 1.5,
+        output_range: tuple[float, float] | None = None,
         negative_slope: float = 0.01,
         normalization: Literal["batch", "layer"] | None = None,
         residual: bool | int = False,
@@ -348,6 +365,57 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self._check_parameters(partial=True)
         return self._partial_fit(X, y, sample_weight)
 
+    def predict(self, X, return_std: bool = False):
+        """Predict the rows of X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+            Rows with the columns seen in ``fit``.
+        return_std : bool, default=False
+            Whether to return standard deviations too; for "gaussian".
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            With a sequence of quantiles they have one more axis, for these. With ``return_std`` a
+            pair of arrays, the second with σ.
+
+        Raises
+        ------
+        ValueError
+            If there are no standard deviations.
+        """
+        logits = self._logits(X)
+        targets = self._targets(self._trained)
+        if not return_std:
+            return targets.predictions(logits)
+        if targets.loss != "gaussian":
+            raise ValueError(
+                "return_std=True needs loss='gaussian', which predicts standard deviations. The "
+                f"regressor was fitted with loss={targets.row.name!r}."
+            )
+        return targets.predictions(logits), targets.deviations(logits)
+
+    def score(self, X, y, sample_weight=None) -> float:
+        """R² of the predictions; of several quantiles the mean D² of their losses, of angles D².
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            True values.
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        float
+            1 is the best. D² is the share of the loss of the best constant that the predictions do
+            not have: `sklearn.metrics.d2_pinball_score`; of angles for 1 - cos(difference).
+        """
+        predicted = self.predict(X)
+        return self._targets(self._trained).score(y, predicted, sample_weight)
+
     # What the base class asks for
 
     _checked_y = staticmethod(checked_numbers)
@@ -355,8 +423,18 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def _learn(self, y: np.ndarray, classes: Any) -> None:
         self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
 
-    def _targets(self, loss: str | None = None) -> Numbers:
-        return Numbers(loss or losses_of("numbers")[self.loss], self.n_outputs_)
+    def _targets(self, trained: Trained | None = None) -> Numbers:
+        key = self._loss_key() if trained is None else trained.loss
+        options = self._loss_options(key) if trained is None else trained.loss_options
+        return Numbers(key, self.n_outputs_, options)
+
+    def _loss_key(self) -> Key:
+        if callable(self.loss):
+            return Own(self.loss, "numbers")
+        key: Key = losses_of("numbers")[self.loss]
+        if key == "quantile" and np.ndim(self.quantile):
+            key = Several(key)
+        return key if self.output_range is None else Bounded(key)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -11,9 +11,11 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
+from sklearn.metrics import accuracy_score, d2_pinball_score, r2_score
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
-from ..network.losses import LOSSES, Problem
+from ..network.loss_forms import Key, loss_of
+from ..network.losses import Problem
 from .prediction import mean_of
 from .rows import finite_in
 
@@ -23,21 +25,24 @@ class Targets(ABC):
 
     Attributes
     ----------
-    loss : str
-        A key of `LOSSES`, of a loss for this ``problem``.
+    loss : Key
+        See `loss_forms`; of a loss for this ``problem``.
+    options : tuple of float
+        Of the loss.
     n_outputs : int
         m.
-    classes : ndarray or None
-        Labels of a classifier.
+    classes : ndarray, list of ndarray or None
+        Labels of a classifier, or of each of its columns.
     probabilities : callable or None
         Of a classifier, from logits.
     """
 
     problem: ClassVar[Problem]
-    loss: str
+    loss: Key
+    options: tuple[float, ...] = ()
     n_outputs: int
-    classes: np.ndarray | None = None
-    probabilities: Callable[[np.ndarray], np.ndarray] | None = None
+    classes: Any = None
+    probabilities: Callable[[np.ndarray], Any] | None = None
 
     @abstractmethod
     def encoded(self, y: np.ndarray, name: str = "y") -> np.ndarray:
@@ -63,6 +68,13 @@ class Targets(ABC):
     def predictions(self, logits: np.ndarray) -> np.ndarray:
         """What the estimator predicts from a network's logits."""
 
+    @abstractmethod
+    def score(self, y: Any, predictions: np.ndarray, sample_weight: Any = None) -> float:
+        """What the estimator's score is."""
+
+    def mean(self, logits: np.ndarray) -> np.ndarray:
+        return mean_of(logits, self.loss, self.options)
+
     def in_proportion(self, y: np.ndarray) -> np.ndarray | None:
         """What a validation split keeps in proportion."""
         return None
@@ -76,8 +88,9 @@ class Numbers(Targets):
 
     problem = "numbers"
 
-    def __init__(self, loss: str, n_outputs: int):
-        self.loss, self.n_outputs = loss, n_outputs
+    def __init__(self, loss: Key, n_outputs: int, options: tuple[float, ...] = ()):
+        self.loss, self.n_outputs, self.options = loss, n_outputs, options
+        self.row = loss_of(loss)
 
     def encoded(self, y: np.ndarray, name: str = "y") -> np.ndarray:
         targets = y.reshape(len(y), -1)
@@ -86,17 +99,69 @@ class Numbers(Targets):
                 f"{name} has {targets.shape[1]} outputs, but the regressor was fitted for "
                 f"{self.n_outputs}."
             )
-        LOSSES[self.loss].check_targets(targets, name)
+        self.row.check_targets(targets, name)
+        self._check_range(targets, name)
         return targets
+
+    def _check_range(self, targets: np.ndarray, name: str) -> None:
+        if not self.row.is_bounded:
+            return
+        low, high = self.options[-2:]
+        if targets.min() < low or targets.max() > high:
+            raise ValueError(
+                f"output_range=({low:g}, {high:g}) needs targets within it; {name} goes from "
+                f"{targets.min():g} to {targets.max():g}. Widen 'output_range', or set it to None."
+            )
 
     def expanded(self, encoded: np.ndarray, dtype: str, suffix: str = "") -> np.ndarray:
         targets = finite_in(encoded, dtype, f"y{suffix}")
-        LOSSES[self.loss].check_targets(targets, f"y{suffix} in {dtype}")  # the least may become 0
+        self.row.check_targets(targets, f"y{suffix} in {dtype}")  # the least may become 0
         return targets
 
     def predictions(self, logits: np.ndarray) -> np.ndarray:
-        mean = mean_of(logits, self.loss)
+        mean = self.mean(logits)
+        if self.row.is_bounded:
+            low, high = self.options[-2:]
+            mean = mean.clip(low, high)  # which rounding may miss
+        if self.row.has_quantile_axis:
+            mean = mean.reshape(len(mean), self.n_outputs, -1)
         return mean[:, 0] if self.n_outputs == 1 else mean
+
+    def deviations(self, logits: np.ndarray) -> np.ndarray:
+        """Standard deviations, of logits that say them."""
+        deviations = np.exp(-0.5 * logits[:, self.n_outputs :])
+        return deviations[:, 0] if self.n_outputs == 1 else deviations
+
+    def score(self, y: Any, predictions: np.ndarray, sample_weight: Any = None) -> float:
+        if self.row.score == "circular":
+            return circular_score(y, predictions, sample_weight)
+        if not self.row.has_quantile_axis:
+            return r2_score(y, predictions, sample_weight=sample_weight)
+        several = self.options[: predictions.shape[-1]]
+        scores = [
+            d2_pinball_score(y, predictions[..., i], sample_weight=sample_weight, alpha=quantile)
+            for i, quantile in enumerate(several)
+        ]
+        return float(np.mean(scores))
+
+
+def circular_score(y: Any, predictions: np.ndarray, sample_weight: Any = None) -> float:
+    """The share of 1 - cos(difference) that the targets' mean direction leaves unexplained.
+
+    Mean over outputs; the best is 1, and 1 or 0 where all targets are one angle.
+    """
+    y = checked_numbers(y)
+    if y.size != predictions.size:
+        raise ValueError(f"y has shape {y.shape}, but there are predictions {predictions.shape}.")
+    y = y.reshape(len(predictions), -1)
+    weights = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight)
+    mean = np.arctan2(
+        *(np.average(part, axis=0, weights=weights) for part in (np.sin(y), np.cos(y)))
+    )
+    off = [1 - np.cos(of - y) for of in (predictions.reshape(y.shape), mean)]
+    lost, total = (np.average(each, axis=0, weights=weights) for each in off)
+    share = np.divide(lost, total, out=(lost > 0).astype(float), where=total > 0)
+    return float(np.mean(1 - share))
 
 
 class Classes(Targets):
@@ -105,9 +170,15 @@ class Classes(Targets):
     problem: ClassVar[Problem] = "classes"
     classes: np.ndarray
 
-    def __init__(self, loss: str, classes: np.ndarray, smoothing: float = 0.0):
+    def __init__(
+        self,
+        loss: Key,
+        classes: np.ndarray,
+        smoothing: float = 0.0,
+        options: tuple[float, ...] = (),
+    ):
         self.loss, self.classes, self.n_outputs = loss, classes, len(classes)
-        self.smoothing = smoothing if len(classes) > 1 else 0.0
+        self.smoothing, self.options = smoothing if len(classes) > 1 else 0.0, options
 
     def encoded(self, y: np.ndarray, name: str = "y") -> np.ndarray:
         if y.ndim == 2:
@@ -153,11 +224,14 @@ class Classes(Targets):
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         """Probabilities of the classes, (n, n_classes)."""
-        return mean_of(logits, self.loss)
+        return self.mean(logits)
 
     def log_probabilities(self, logits: np.ndarray) -> np.ndarray:
         """Their logarithms, finite where they round to zero."""
         return logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
+
+    def score(self, y: Any, predictions: np.ndarray, sample_weight: Any = None) -> float:
+        return accuracy_score(y, predictions, sample_weight=sample_weight)
 
 
 class TwoClasses(Classes):
@@ -165,8 +239,14 @@ class TwoClasses(Classes):
 
     problem = "labels"
 
-    def __init__(self, loss: str, classes: np.ndarray, smoothing: float = 0.0):
-        super().__init__(loss, classes, smoothing)
+    def __init__(
+        self,
+        loss: Key,
+        classes: np.ndarray,
+        smoothing: float = 0.0,
+        options: tuple[float, ...] = (),
+    ):
+        super().__init__(loss, classes, smoothing, options)
         self.n_outputs = 1
 
     def _values(self, smoothing: float) -> np.ndarray:
@@ -179,7 +259,7 @@ class TwoClasses(Classes):
         return logits[:, 0]
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
-        mean = mean_of(logits, self.loss)
+        mean = self.mean(logits)
         return np.hstack([1 - mean, mean])
 
     def log_probabilities(self, logits: np.ndarray) -> np.ndarray:
@@ -194,6 +274,12 @@ class Labels(Classes):
     def encoded(self, y: np.ndarray, name: str = "y") -> np.ndarray:
         if y.ndim != 2 or y.shape[1] != self.n_outputs:
             raise self._shape_error(y, name, f"{self.n_outputs} labels")
+        if not np.isin(y, (0, 1)).all():
+            raise ValueError(
+                f"{name} with several columns of two values must be a multilabel indicator of 0 "
+                f"and 1; got the values {np.unique(y)!r}. Use sklearn.preprocessing."
+                "MultiLabelBinarizer, or compare y with its positive value."
+            )
         return (y != 0).astype(np.int8)
 
     def _values(self, smoothing: float) -> np.ndarray:
@@ -212,11 +298,72 @@ class Labels(Classes):
         return -np.logaddexp(0, -logits)
 
 
+class Columns(Classes):
+    """Several labels per row (n, k), each of classes of its own: an output for each of these."""
+
+    classes: list[np.ndarray]  # type: ignore[assignment]
+
+    def __init__(
+        self,
+        loss: Key,
+        classes: list[np.ndarray],
+        smoothing: float = 0.0,
+        options: tuple[float, ...] = (),
+    ):
+        self.loss, self.classes, self.options = loss, classes, options
+        self.smoothing, self.n_outputs = smoothing, sum(map(len, classes))
+        self._columns = [Classes(loss, each, smoothing) for each in classes]
+
+    def encoded(self, y: np.ndarray, name: str = "y") -> np.ndarray:
+        if y.ndim != 2 or y.shape[1] != len(self.classes):
+            raise self._shape_error(y, name, f"{len(self.classes)} columns")
+        names = (f"{name}[:, {j}]" for j in range(y.shape[1]))
+        codes = [each.encoded(*pair) for each, *pair in zip(self._columns, y.T, names, strict=True)]
+        return np.column_stack(codes)
+
+    def expanded(self, encoded: np.ndarray, dtype: str, suffix: str = "") -> np.ndarray:
+        pairs = zip(self._columns, encoded.T, strict=True)
+        return np.hstack([each.expanded(codes, dtype, suffix) for each, codes in pairs])
+
+    def in_proportion(self, y: np.ndarray) -> np.ndarray | None:
+        return None
+
+    def check_continued(self, y: np.ndarray) -> None:
+        for each, column in zip(self._columns, y.T, strict=True):
+            each.check_continued(column)
+
+    def _split(self, logits: np.ndarray) -> list[tuple[Classes, np.ndarray]]:
+        ends = np.cumsum([len(each) for each in self.classes])[:-1]
+        return list(zip(self._columns, np.split(logits, ends, axis=1), strict=True))
+
+    def predictions(self, logits: np.ndarray) -> np.ndarray:
+        columns = [each.predictions(part) for each, part in self._split(logits)]
+        one_kind = len({column.dtype.kind for column in columns}) == 1
+        found = np.column_stack([c if one_kind else c.astype(object) for c in columns])
+        return found
+
+    def decision(self, logits: np.ndarray) -> list[np.ndarray]:  # type: ignore[override]
+        return [part for _, part in self._split(logits)]
+
+    def probabilities(self, logits: np.ndarray) -> list[np.ndarray]:  # type: ignore[override]
+        return self.decision(self.mean(logits))
+
+    def log_probabilities(self, logits: np.ndarray) -> list[np.ndarray]:  # type: ignore[override]
+        return [each.log_probabilities(part) for each, part in self._split(logits)]
+
+    def score(self, y: Any, predictions: np.ndarray, sample_weight: Any = None) -> float:
+        """The share of rows that are right in every column, as MultiOutputClassifier's."""
+        y = np.asarray(y)
+        if y.shape != predictions.shape:
+            raise self._shape_error(y, "y", f"{len(self.classes)} columns")
+        return float(np.average((y == predictions).all(axis=1), weights=sample_weight))
+
+
 # What a user gives, in the form that the classes above take
 
 
 def checked_labels(y) -> np.ndarray:
-    """A classifier's y: labels (n,), or indicators (n, m).
+    """A classifier's y: labels (n,) or (n, k), or indicators (n, m).
 
     Raises
     ------
@@ -224,19 +371,21 @@ def checked_labels(y) -> np.ndarray:
     """
     if _are_plainly_labels(y):
         return y
-    check_classification_targets(y)
-    if y.ndim == 2 and type_of_target(y) != "multilabel-indicator":
+    try:
+        check_classification_targets(y)
+    except TypeError as error:
+        if y.ndim == 1:
+            raise
         raise ValueError(
-            "y with several columns must be a multilabel indicator of 0 and 1; got "
-            f"{type_of_target(y)!r}. Fit one classifier per column with MultiOutputClassifier."
-        )
-    if y.ndim == 2 and not np.isin(y, (0, 1)).all():
-        raise ValueError(
-            "y with several columns must be a multilabel indicator of 0 and 1; got the values "
-            f"{np.unique(y)!r}. Use sklearn.preprocessing.MultiLabelBinarizer, or compare y "
-            "with its positive value."
-        )
+            f"y has labels that cannot be compared ({error}): give them one type, for example by "
+            "sklearn.preprocessing.OrdinalEncoder."
+        ) from error
     return y
+
+
+def has_columns(y: np.ndarray) -> bool:
+    """Whether a checked ``y`` has several labels per row, of more than there or not."""
+    return y.ndim == 2 and not _are_plainly_labels(y) and "output" in type_of_target(y)
 
 
 def _are_plainly_labels(y: np.ndarray) -> bool:
@@ -266,14 +415,37 @@ def checked_numbers(y) -> np.ndarray:
     return numbers
 
 
-def learned_classes(y: np.ndarray, classes: Any) -> np.ndarray:
-    """The sorted labels of a checked ``y``, or of ``classes``; of indicators, column numbers."""
-    if y.ndim == 2:
+def learned_classes(y: np.ndarray, classes: Any) -> np.ndarray | list[np.ndarray]:
+    """The sorted labels of a checked ``y``, or of ``classes``.
+
+    Of several columns of labels a list of them; of indicators, column numbers.
+
+    Raises
+    ------
+    ValueError
+        If there are not as many lists of classes as columns.
+    """
+    if y.ndim == 1:
+        return np.unique(y if classes is None else checked_classes(classes))
+    if is_per_column(classes):
+        if len(classes) != y.shape[1]:
+            raise ValueError(f"classes has {len(classes)} lists, but y has {y.shape[1]} columns.")
+        return [np.unique(checked_classes(each)) for each in classes]
+    if not has_columns(y):
         return np.arange(y.shape[1])
-    return np.unique(y if classes is None else checked_classes(classes))
+    if classes is not None:
+        raise ValueError(
+            f"classes must have a list of labels for each column of y. Got {classes!r} instead."
+        )
+    return [np.unique(column) for column in y.T]
 
 
-def check_classes_of_partial_fit(classes: Any, y: Any, known: np.ndarray | None) -> None:
+def is_per_column(classes: Any) -> bool:
+    """Whether ``classes`` of `partial_fit` are lists, one for each column."""
+    return isinstance(classes, list | tuple) and any(np.ndim(each) == 1 for each in classes)
+
+
+def check_classes_of_partial_fit(classes: Any, y: Any, known: Any) -> None:
     """Check the ``classes`` of `partial_fit`, with those ``known`` from an earlier call, if any.
 
     Raises
@@ -284,8 +456,13 @@ def check_classes_of_partial_fit(classes: Any, y: Any, known: np.ndarray | None)
         raise ValueError("classes must be passed on the first call to partial_fit.")
     if classes is None:
         return
-    classes = checked_classes(classes)
-    if known is not None and not np.array_equal(known, np.unique(classes)):
+    given = [
+        np.unique(checked_classes(c)) for c in (classes if is_per_column(classes) else [classes])
+    ]
+    before = known if isinstance(known, list) else [known]
+    if known is not None and not (
+        len(given) == len(before) and all(map(np.array_equal, given, before))
+    ):
         raise ValueError(
             f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {known!r}"
         )

@@ -11,7 +11,7 @@ from sklearn.utils import get_tags
 
 from ..machine.device import resolve_device, resolve_dtype
 from ..machine.warnings import warn_caller
-from ..network.losses import LOSSES
+from ..network.loss_forms import Key, loss_of
 from ..task import (
     FULL_BATCH_OPTIMIZERS,
     CallbackView,
@@ -21,6 +21,7 @@ from ..task import (
     Rows,
     TrainingTask,
 )
+from .prediction import Trained
 from .rows import finite_in, per_layer
 from .targets import Targets
 
@@ -31,8 +32,8 @@ class TaskMaker(BaseEstimator, ABC):
     # What subclasses provide
 
     @abstractmethod
-    def _targets(self, loss: str | None = None) -> Targets:
-        """What the outputs mean with a key of `LOSSES`; without one, by the parameters'."""
+    def _targets(self, trained: Trained | None = None) -> Targets:
+        """What the outputs of a trained network mean; without one, of one by the parameters."""
 
     def _with_class_weights(self, rows: Rows) -> Rows:
         return rows
@@ -57,8 +58,14 @@ class TaskMaker(BaseEstimator, ABC):
         return isinstance(self.initialization, str) and self.initialization == "fixup"
 
     def _layer_sizes(self, n_features: int) -> tuple[int, ...]:
-        n_logits = LOSSES[self._targets().loss].n_logits(self.n_outputs_)
+        loss = self._targets().loss
+        n_logits = loss_of(loss).n_logits(self.n_outputs_, self._loss_options(loss))
         return (n_features, *self._hidden_layer_sizes(), n_logits)
+
+    def _loss_options(self, loss: Key) -> tuple[float, ...]:
+        """The numbers that the loss depends on; a parameter may be several."""
+        values = (getattr(self, name) for name in loss_of(loss).options)
+        return tuple(float(number) for value in values for number in np.ravel(value))
 
     def _task(self, train: Rows, validation: Rows | None, random_state, **state) -> TrainingTask:
         """The task by the parameters, and by what it goes on from."""
@@ -76,8 +83,8 @@ class TaskMaker(BaseEstimator, ABC):
             residual=self._block_length(),
             fixup=self._has_fixup(),
             loss=loss,
-            score=LOSSES[loss].score,
-            loss_options=tuple(float(getattr(self, name)) for name in LOSSES[loss].options),
+            score=loss_of(loss).score,
+            loss_options=self._loss_options(loss),
             initialization=self.initialization,
             bias_initialization=self.bias_initialization,
             seed=int(random_state.randint(2**31 - 1)),
@@ -132,10 +139,11 @@ class TaskMaker(BaseEstimator, ABC):
         return CallbackView(
             self.callbacks,
             targets.predictions,
-            targets.probabilities,
+            targets.probabilities if loss_of(targets.loss).has_probabilities else None,
             get_tags(self).estimator_type,
             targets.classes,
             before=None if resume is None else self._observed(),
+            score=targets.score,
         )
 
     def _layer_learning_rates(self) -> tuple[float, ...]:

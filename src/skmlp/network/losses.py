@@ -1,30 +1,25 @@
 """Losses: how far logits z are from targets t, the gradient in z, and what z predicts.
 
-Shapes: z and t are (K, B, m) for K networks, B rows and m outputs. Every loss is summed over
-the outputs, so that the gradient in z of one row is what `delta` gives; scikit-learn's MLP
-trains with the same gradients.
+Shapes: z is (K, B, m) and t (K, B, k) for K networks, B rows, m logits and k targets, mostly as
+many. Every loss is summed over the targets, so that the gradient in z of one row is what `delta`
+gives; scikit-learn's MLP trains with the same gradients.
 
 Functions use the methods of their tensors: reading the table imports no torch.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from .elementary import exp, log1p, tanh
+from . import loss_of_classes as of_classes
+from . import loss_of_numbers as of_numbers
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-# Below this many classes a softmax over the last axis runs row by row without vector
-# instructions; laid out classes first it is 2 (K = 1) to 12 (K = 120) times faster. Measured
-# on 64 x 10 and 32 x 2 blocks.
-_FEW_CLASSES = 32
 
 # What targets are: one of several classes (indicators), labels that are each there or not (also
 # the second of two classes), or numbers.
@@ -70,21 +65,35 @@ class Loss:
         ``delta(z, t, *options)``: its gradient in z, a new tensor (K, B, m). Without it, the
         gradient is autograd's: see `gradient`.
     mean : callable
-        ``mean(z)``: what the network predicts, probabilities or expected values (K, B, m).
+        ``mean(z, *options)``: what the network predicts, probabilities or expected values,
+        (K, B, m) or (K, B, k).
     options : tuple of str
-        The numbers that it depends on besides: names of the estimators' parameters.
+        The numbers that it depends on besides: names of the estimators' parameters, each a number
+        or several.
     domain : Domain or None
         Which targets it takes, if not all.
     smooth : bool
         Whether its gradient is continuous, as full-batch methods need it.
+    has_probabilities : bool
+        Of classes: whether ``mean`` gives their probabilities, and targets may be shares.
+    may_be_bounded : bool
+        Whether it may be that of outputs with bounds: see `loss_forms`.
     n_logits : callable
-        ``n_logits(m)``: the network's outputs for m targets.
+        ``n_logits(k, options)``: the network's outputs for k targets.
     loop : callable, optional
-        ``loop(n, m, z, t, scale, options, d)``: the sum over n rows of ``scale`` times the loss,
+        ``loop(n, m, k, z, t, scale, options, d)``: the sum over n rows of ``scale`` times the loss,
         in float64; d becomes its gradient in z. All are flat; a row's scale is there for each of
-        its m outputs. Without it, networks with the loss are not for the compiled loops.
+        its k targets. Without it, networks with the loss are not for the compiled loops.
     mean_loop : callable, optional
-        ``mean_loop(n, slope, z, h)``: h = mean(z), entry by entry, for scores of the mean.
+        ``mean_loop(n, m, k, z)``: z becomes mean(z), of k numbers a row, for scores of the mean.
+    widths : tuple of int
+        Of the groups of logits and targets whose losses are added up; none: all are one group.
+    score_options : tuple of float or None
+        What the score depends on; None: as the score says.
+    is_bounded : bool
+        Whether the last two options are bounds of the outputs, which ``loop`` knows nothing of.
+    has_quantile_axis : bool
+        Whether predictions have an axis of quantiles even where there is one.
     """
 
     name: str
@@ -93,24 +102,31 @@ class Loss:
     out_activation: str
     per_row: Callable[..., Tensor]
     delta: Callable[..., Tensor] | None
-    mean: Callable[[Tensor], Tensor]
+    mean: Callable[..., Tensor]
     options: tuple[str, ...] = ()
     domain: Domain | None = None
     smooth: bool = True
-    n_logits: Callable[[int], int] = lambda n_targets: n_targets
+    has_probabilities: bool = False
+    may_be_bounded: bool = False
+    n_logits: Callable[[int, Sequence[float]], int] = lambda n_targets, options: n_targets
     loop: Callable[..., float] | None = None
-    mean_loop: Callable[[int, float, Any, Any], None] | None = None
+    mean_loop: Callable[..., None] | None = None
+    widths: tuple[int, ...] = ()
+    score_options: tuple[float, ...] | None = None
+    is_bounded: bool = False
+    has_quantile_axis: bool = False
 
     def given(self, options: Sequence[float | Tensor]) -> Loss:
         """The loss with its options given: what is left depends on z and t alone."""
         if not self.options:
             return self
-        per_row, delta = self.per_row, self.delta
+        per_row, delta, mean = self.per_row, self.delta, self.mean
         return replace(
             self,
             options=(),
             per_row=lambda z, t: per_row(z, t, *options),
             delta=delta and (lambda z, t: delta(z, t, *options)),
+            mean=lambda z: mean(z, *options),
         )
 
     def gradient(self, z: Tensor, t: Tensor) -> Tensor:
@@ -120,7 +136,7 @@ class Loss:
         import torch
 
         with torch.inference_mode(False), torch.enable_grad():
-            z = z.clone().requires_grad_()
+            z, t = z.clone().requires_grad_(), t.clone()
             return torch.autograd.grad(self.per_row(z, t).sum(), z)[0]
 
     def check_targets(self, targets: np.ndarray, what: str) -> None:
@@ -137,239 +153,117 @@ class Loss:
             )
 
 
-def _softmax(z: Tensor) -> Tensor:
-    if z.shape[-1] > _FEW_CLASSES or z.device.type != "cpu":
-        return z.softmax(-1)
-    return z.mT.contiguous().softmax(-2).mT
-
-
-def _log_loss(z: Tensor, t: Tensor) -> Tensor:
-    z, t = z.mT.contiguous(), t.mT  # sums over few classes: see _FEW_CLASSES
-    return z.logsumexp(-2) * t.sum(-2) - (z * t).sum(-2)
-
-
-def _binary_log_loss(z: Tensor, t: Tensor) -> Tensor:
-    # -t log p - (1 - t) log(1 - p) with p = 1 / (1 + exp(-z)), from z itself:
-    # max(z, 0) - z t + log(1 + exp(-|z|))
-    from torch.nn.functional import softplus
-
-    losses = z.clamp(min=0).addcmul_(z, t, value=-1)
-    return losses.add_(softplus(z.abs().neg_())).sum(-1)
-
-
-def _squared_error(z: Tensor, t: Tensor) -> Tensor:
-    return 0.5 * (z - t).square_().sum(-1)
-
-
-def _poisson(z: Tensor, t: Tensor) -> Tensor:
-    # half the deviance with a log link: t log(t / μ) - t + μ, μ = exp(z)
-    return (t.xlogy(t) - t * z - t + z.exp()).sum(-1)
-
-
-def _gamma(z: Tensor, t: Tensor) -> Tensor:
-    # half the deviance with a log link: log(μ / t) + t / μ - 1, μ = exp(z)
-    return (z + t * z.neg().exp_() - t.log() - 1).sum(-1)
-
-
-def _tweedie(z: Tensor, t: Tensor, power: float | Tensor) -> Tensor:
-    # half the deviance with a log link (Jørgensen 1987, Exponential Dispersion Models):
-    # t^(2-p) / ((1-p)(2-p)) - t μ^(1-p) / (1-p) + μ^(2-p) / (2-p), μ = exp(z)
-    a, b = 1 - power, 2 - power
-    return (t**b / (a * b) - t * (a * z).exp_() / a + (b * z).exp_() / b).sum(-1)
-
-
-def _tweedie_delta(z: Tensor, t: Tensor, power: float | Tensor) -> Tensor:
-    return ((2 - power) * z).exp_() - t * ((1 - power) * z).exp_()
-
-
-def _absolute_error(z: Tensor, t: Tensor) -> Tensor:
-    return (z - t).abs_().sum(-1)
-
-
-def _huber(z: Tensor, t: Tensor, delta: float | Tensor) -> Tensor:
-    # 0.5 r² where |r| <= δ, else δ (|r| - δ/2)  (Huber 1964)
-    size = (z - t).abs_()
-    cut = size.clamp(max=delta)
-    return (cut * (size - 0.5 * cut)).sum(-1)
-
-
-def pinball(difference: Tensor, quantile: float | Tensor) -> Tensor:
-    """The loss of predictions that are too high by so much, entry by entry.
-
-    Its mean is lowest at the quantile (Koenker & Bassett 1978).
-    """
-    return (difference * (1 - quantile)).maximum(difference * -quantile)
-
-
-def _quantile_delta(z: Tensor, t: Tensor, quantile: float | Tensor) -> Tensor:
-    sign = (z - t).sign_()  # at the kink 0, which is a subgradient there
-    return sign.clamp(min=0) * (1 - quantile) + sign.clamp(max=0) * quantile
-
-
-def _log_cosh(z: Tensor, t: Tensor) -> Tensor:
-    # log((exp(r) + exp(-r)) / 2) = |r| + log(1 + exp(-2|r|)) - log 2
-    from torch.nn.functional import softplus
-
-    size = (z - t).abs_()
-    return (size + softplus(-2 * size) - math.log(2)).sum(-1)
-
-
-def _log_loss_loop(n, m, z, t, scale, options, d):
-    sum_of_losses = 0.0
-    for i in range(0, n * m, m):
-        top = z[i]
-        for j in range(i + 1, i + m):
-            top = max(top, z[j])
-        for j in range(i, i + m):
-            d[j] = exp(z[j] - top)
-        partition, weight, loss = 0.0, 0.0, 0.0
-        for j in range(i, i + m):
-            partition += d[j]
-            weight += t[j]
-            loss -= t[j] * (np.float64(z[j]) - top)
-        for j in range(i, i + m):
-            d[j] = (d[j] / partition - t[j]) * scale[j]
-        sum_of_losses += scale[i] * (loss + weight * math.log(partition))
-    return sum_of_losses
-
-
-def _binary_log_loss_loop(n, m, z, t, scale, options, d):
-    sum_of_losses = 0.0
-    for i in range(n * m):
-        v, w = np.float64(z[i]), np.float64(t[i])
-        e = exp(-abs(v))
-        sum_of_losses += scale[i] * (max(v, 0.0) - v * w + log1p(e))
-        d[i] = ((e if v < 0 else 1.0) / (1.0 + e) - w) * scale[i]
-    return sum_of_losses
-
-
-def _squared_error_loop(n, m, z, t, scale, options, d):
-    sum_of_losses = 0.0
-    for i in range(n * m):
-        difference = np.float64(z[i]) - np.float64(t[i])
-        sum_of_losses += scale[i] * (0.5 * difference * difference)
-        d[i] = difference * scale[i]
-    return sum_of_losses
-
-
-def _poisson_loop(n, m, z, t, scale, options, d):
-    sum_of_losses = 0.0
-    for i in range(n * m):
-        v, w = np.float64(z[i]), np.float64(t[i])
-        e = exp(v)
-        sum_of_losses += scale[i] * (e - w * v - w + (w * math.log(w) if w > 0 else 0.0))
-        d[i] = (e - w) * scale[i]
-    return sum_of_losses
-
-
-def _gamma_loop(n, m, z, t, scale, options, d):
-    sum_of_losses = 0.0
-    for i in range(n * m):
-        v, w = np.float64(z[i]), np.float64(t[i])
-        e = w * exp(-v)
-        sum_of_losses += scale[i] * (v + e - math.log(w) - 1.0)
-        d[i] = (1.0 - e) * scale[i]
-    return sum_of_losses
-
-
-def _tweedie_loop(n, m, z, t, scale, options, d):
-    a, b = 1.0 - options[0], 2.0 - options[0]
-    sum_of_losses = 0.0
-    for i in range(n * m):
-        v, w = np.float64(z[i]), np.float64(t[i])
-        e, f = w * exp(a * v), exp(b * v)
-        sum_of_losses += scale[i] * (w**b / (a * b) - e / a + f / b)
-        d[i] = (f - e) * scale[i]
-    return sum_of_losses
-
-
-def _absolute_error_loop(n, m, z, t, scale, options, d):
-    sum_of_losses = 0.0
-    for i in range(n * m):
-        difference = np.float64(z[i]) - np.float64(t[i])
-        sum_of_losses += scale[i] * abs(difference)
-        d[i] = scale[i] if difference > 0 else (-scale[i] if difference < 0 else 0.0)
-    return sum_of_losses
-
-
-def _huber_loop(n, m, z, t, scale, options, d):
-    delta, sum_of_losses = options[0], 0.0
-    for i in range(n * m):
-        difference = np.float64(z[i]) - np.float64(t[i])
-        size = abs(difference)
-        cut = delta if size > delta else size
-        sum_of_losses += scale[i] * (cut * (size - 0.5 * cut))
-        d[i] = (-cut if difference < 0 else cut) * scale[i]
-    return sum_of_losses
-
-
-def _quantile_loop(n, m, z, t, scale, options, d):
-    quantile, sum_of_losses = options[0], 0.0
-    for i in range(n * m):
-        difference = np.float64(z[i]) - np.float64(t[i])
-        slope = 1.0 - quantile if difference > 0 else (-quantile if difference < 0 else 0.0)
-        sum_of_losses += scale[i] * (slope * difference)
-        d[i] = slope * scale[i]
-    return sum_of_losses
-
-
-def _log_cosh_loop(n, m, z, t, scale, options, d):
-    sum_of_losses, log_2 = 0.0, math.log(2.0)
-    for i in range(n * m):
-        difference = np.float64(z[i]) - np.float64(t[i])
-        size = abs(difference)
-        sum_of_losses += scale[i] * (size + log1p(exp(-2.0 * size)) - log_2)
-        d[i] = tanh(difference) * scale[i]
-    return sum_of_losses
-
-
-def _exp_loop(n, slope, z, h):
-    for i in range(n):
-        h[i] = exp(z[i])
-
-
-# What a fit's task calls a loss is its key here.
+# What a fit's task calls a loss is its key here, or one of `loss_forms`.
 LOSSES: dict[str, Loss] = {
     "log_loss": Loss(
         name="log_loss",
         problem="classes",
         score="accuracy",
         out_activation="softmax",
-        per_row=_log_loss,
-        delta=lambda z, t: _softmax(z).sub_(t),
-        mean=_softmax,
-        loop=_log_loss_loop,
+        per_row=of_classes.log_loss,
+        delta=lambda z, t: of_classes.softmax(z).sub_(t),
+        mean=of_classes.softmax,
+        has_probabilities=True,
+        loop=of_classes.log_loss_loop,
     ),
     "binary_log_loss": Loss(
         name="log_loss",
         problem="labels",
         score="subset_accuracy",
         out_activation="logistic",
-        per_row=_binary_log_loss,
+        per_row=of_classes.binary_log_loss,
         delta=lambda z, t: z.sigmoid().sub_(t),
         mean=lambda z: z.sigmoid(),
-        loop=_binary_log_loss_loop,
+        has_probabilities=True,
+        loop=of_classes.binary_log_loss_loop,
+    ),
+    "focal": Loss(
+        name="focal",
+        problem="classes",
+        score="accuracy",
+        out_activation="softmax",
+        per_row=of_classes.focal,
+        delta=of_classes.focal_delta,
+        mean=lambda z, gamma: of_classes.softmax(z),
+        options=("focal_gamma",),
+        has_probabilities=True,
+        loop=of_classes.focal_loop,
+    ),
+    "binary_focal": Loss(
+        name="focal",
+        problem="labels",
+        score="subset_accuracy",
+        out_activation="logistic",
+        per_row=of_classes.binary_focal,
+        delta=of_classes.binary_focal_delta,
+        mean=lambda z, gamma: z.sigmoid(),
+        options=("focal_gamma",),
+        has_probabilities=True,
+        loop=of_classes.binary_focal_loop,
+    ),
+    "hinge": Loss(
+        name="hinge",
+        problem="classes",
+        score="accuracy",
+        out_activation="identity",
+        per_row=of_classes.hinge,
+        delta=of_classes.hinge_delta,
+        mean=lambda z: z,
+        loop=of_classes.hinge_loop,
+        smooth=False,
+    ),
+    "binary_hinge": Loss(
+        name="hinge",
+        problem="labels",
+        score="subset_accuracy",
+        out_activation="identity",
+        per_row=of_classes.binary_hinge,
+        delta=of_classes.binary_hinge_delta,
+        mean=lambda z: z,
+        loop=of_classes.binary_hinge_loop,
+        smooth=False,
+    ),
+    "squared_hinge": Loss(
+        name="squared_hinge",
+        problem="classes",
+        score="accuracy",
+        out_activation="identity",
+        per_row=of_classes.squared_hinge,
+        delta=of_classes.squared_hinge_delta,
+        mean=lambda z: z,
+        loop=of_classes.squared_hinge_loop,
+    ),
+    "binary_squared_hinge": Loss(
+        name="squared_hinge",
+        problem="labels",
+        score="subset_accuracy",
+        out_activation="identity",
+        per_row=of_classes.binary_squared_hinge,
+        delta=of_classes.binary_squared_hinge_delta,
+        mean=lambda z: z,
+        loop=of_classes.binary_squared_hinge_loop,
     ),
     "squared_error": Loss(
         name="squared_error",
         problem="numbers",
         score="r2",
         out_activation="identity",
-        per_row=_squared_error,
+        per_row=of_numbers.squared_error,
         delta=lambda z, t: z.sub(t),
         mean=lambda z: z,
-        loop=_squared_error_loop,
+        may_be_bounded=True,
+        loop=of_numbers.squared_error_loop,
     ),
     "poisson": Loss(
         name="poisson",
         problem="numbers",
         score="r2",
         out_activation="exp",
-        per_row=_poisson,
+        per_row=of_numbers.poisson,
         delta=lambda z, t: z.exp().sub_(t),
         mean=lambda z: z.exp(),
-        loop=_poisson_loop,
-        mean_loop=_exp_loop,
+        loop=of_numbers.poisson_loop,
+        mean_loop=of_numbers.exp_loop,
         domain=NON_NEGATIVE,
     ),
     "gamma": Loss(
@@ -377,11 +271,11 @@ LOSSES: dict[str, Loss] = {
         problem="numbers",
         score="r2",
         out_activation="exp",
-        per_row=_gamma,
+        per_row=of_numbers.gamma,
         delta=lambda z, t: 1 - t * z.neg().exp_(),
         mean=lambda z: z.exp(),
-        loop=_gamma_loop,
-        mean_loop=_exp_loop,
+        loop=of_numbers.gamma_loop,
+        mean_loop=of_numbers.exp_loop,
         domain=POSITIVE,
     ),
     "tweedie": Loss(
@@ -389,12 +283,12 @@ LOSSES: dict[str, Loss] = {
         problem="numbers",
         score="r2",
         out_activation="exp",
-        per_row=_tweedie,
-        delta=_tweedie_delta,
-        mean=lambda z: z.exp(),
+        per_row=of_numbers.tweedie,
+        delta=of_numbers.tweedie_delta,
+        mean=lambda z, power: z.exp(),
         options=("tweedie_power",),
-        loop=_tweedie_loop,
-        mean_loop=_exp_loop,
+        loop=of_numbers.tweedie_loop,
+        mean_loop=of_numbers.exp_loop,
         domain=NON_NEGATIVE,
     ),
     "absolute_error": Loss(
@@ -402,10 +296,11 @@ LOSSES: dict[str, Loss] = {
         problem="numbers",
         score="d2_absolute_error",
         out_activation="identity",
-        per_row=_absolute_error,
+        per_row=of_numbers.absolute_error,
         delta=lambda z, t: (z - t).sign_(),
         mean=lambda z: z,
-        loop=_absolute_error_loop,
+        may_be_bounded=True,
+        loop=of_numbers.absolute_error_loop,
         smooth=False,
     ),
     "quantile": Loss(
@@ -413,11 +308,13 @@ LOSSES: dict[str, Loss] = {
         problem="numbers",
         score="d2_pinball",
         out_activation="identity",
-        per_row=lambda z, t, quantile: pinball(z - t, quantile).sum(-1),
-        delta=_quantile_delta,
-        mean=lambda z: z,
+        per_row=of_numbers.quantiles,
+        delta=of_numbers.quantiles_delta,
+        mean=lambda z, *quantiles: z,
         options=("quantile",),
-        loop=_quantile_loop,
+        may_be_bounded=True,
+        n_logits=lambda n_targets, quantiles: n_targets * len(quantiles),
+        loop=of_numbers.quantiles_loop,
         smooth=False,
     ),
     "huber": Loss(
@@ -425,21 +322,47 @@ LOSSES: dict[str, Loss] = {
         problem="numbers",
         score="r2",
         out_activation="identity",
-        per_row=_huber,
+        per_row=of_numbers.huber,
         delta=lambda z, t, delta: (z - t).clamp(-delta, delta),
-        mean=lambda z: z,
+        mean=lambda z, delta: z,
         options=("huber_delta",),
-        loop=_huber_loop,
+        may_be_bounded=True,
+        loop=of_numbers.huber_loop,
     ),
     "log_cosh": Loss(
         name="log_cosh",
         problem="numbers",
         score="r2",
         out_activation="identity",
-        per_row=_log_cosh,
+        per_row=of_numbers.log_cosh,
         delta=lambda z, t: (z - t).tanh_(),
         mean=lambda z: z,
-        loop=_log_cosh_loop,
+        may_be_bounded=True,
+        loop=of_numbers.log_cosh_loop,
+    ),
+    "gaussian": Loss(
+        name="gaussian",
+        problem="numbers",
+        score="r2",
+        out_activation="identity",
+        per_row=of_numbers.gaussian,
+        delta=of_numbers.gaussian_delta,
+        mean=of_numbers.gaussian_mean,
+        n_logits=lambda n_targets, options: 2 * n_targets,
+        loop=of_numbers.gaussian_loop,
+        mean_loop=of_numbers.gaussian_mean_loop,
+    ),
+    "circular": Loss(
+        name="circular",
+        problem="numbers",
+        score="circular",
+        out_activation="atan2",
+        per_row=of_numbers.circular,
+        delta=of_numbers.circular_delta,
+        mean=of_numbers.circular_mean,
+        n_logits=lambda n_targets, options: 2 * n_targets,
+        loop=of_numbers.circular_loop,
+        mean_loop=of_numbers.circular_mean_loop,
     ),
 }
 

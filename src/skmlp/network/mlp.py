@@ -14,7 +14,8 @@ from .activations import ACTIVATIONS
 from .architecture import KINDS, Architecture, NetworkArrays, Slot
 from .forward import forward, logits_in_parts
 from .layers import PREDICTION, Step, layers_of, slots_of
-from .losses import LOSSES, Loss
+from .loss_forms import Key, loss_of
+from .losses import Loss
 from .tensors import dense_tensor
 
 
@@ -130,7 +131,7 @@ class StackedMLP(torch.nn.Module):
         K.
     architecture : Architecture
     loss : str
-        A key of `LOSSES`.
+        See `loss_forms`.
     options : sequence of (float or Tensor of shape (K, 1, 1))
         The loss' options.
 
@@ -151,7 +152,7 @@ class StackedMLP(torch.nn.Module):
         self,
         n_networks: int,
         architecture: Architecture,
-        loss: str,
+        loss: Key,
         options: Sequence[float | Tensor] = (),
         *,
         dtype: torch.dtype = torch.float32,
@@ -160,7 +161,7 @@ class StackedMLP(torch.nn.Module):
         super().__init__()
         self.architecture = architecture
         self.layers = layers_of(architecture)
-        self.loss: Loss = LOSSES[loss].given(options)
+        self.loss: Loss = loss_of(loss).given(options)
         self.activation_functions = [ACTIVATIONS[name] for name in architecture.activations]
         self.negative_slope = architecture.negative_slope
         self.by_hand = derived_by_hand(architecture)

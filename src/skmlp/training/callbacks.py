@@ -17,7 +17,6 @@ import numpy as np
 import scipy.sparse
 import sklearn.base
 import torch
-from sklearn.metrics import accuracy_score, r2_score
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 from skorch.dataset import Dataset
@@ -236,16 +235,16 @@ class TrainingEngine(NeuralNet):
         Raises
         ------
         AttributeError
-            For a regressor.
+            For a regressor, or where the loss gives no probabilities.
         """
         if self.view_.predict_proba is None:
-            raise AttributeError("A regressor has no predict_proba.")
+            raise AttributeError("There is no predict_proba: the loss gives no probabilities.")
         return self.view_.predict_proba(self._logits(X))
 
     def score(self, X, y):
-        """Accuracy or R², as the estimator's ``score``."""
-        metric = accuracy_score if self.view_.estimator_type == "classifier" else r2_score
-        return metric(y, self.predict(X))
+        """As the estimator's ``score``."""
+        assert self.view_.score is not None
+        return self.view_.score(y, self.predict(X))
 
 
 def without_freezers(callbacks: Any) -> Any:

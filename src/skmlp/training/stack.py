@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..network.architecture import NetworkArrays
-from ..network.losses import LOSSES
+from ..network.loss_forms import loss_of
 from ..network.mlp import StackedMLP
 from ..task import Checkpoint, RandomStates, TrainingResult, TrainingTask
 from .batches import Chunk, RowOrder, RowStore, chunk_steps
@@ -131,7 +131,7 @@ class Stack:
         """Whatever depends on who is in the stack."""
         tasks = [m.task for m in self.members]
         options = options_of(tasks, self.dtype, self.device)
-        self.module.loss = LOSSES[self.common.loss].given(options)
+        self.module.loss = loss_of(self.common.loss).given(options)
         self.penalty = Penalty(tasks, self.module)
         self.clipping = Clipping(tasks, self.module)
         self._decays = np.array([t.weight_decay for t in tasks])

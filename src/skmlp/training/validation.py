@@ -1,10 +1,12 @@
 """Loss and score on held-out rows.
 
-Shapes: z and t are (n, m); weights (n,); or all of them with a leading axis K.
+Shapes: z is (n, m), m logits, and t (n, k), k targets; weights (n,); or all of them with a leading
+axis K.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -13,7 +15,9 @@ import scipy.sparse
 import torch
 from torch import Tensor
 
-from ..network.losses import LOSSES, pinball
+from ..network.loss_forms import loss_of
+from ..network.loss_of_numbers import pinball
+from ..network.losses import Loss
 from ..network.mlp import StackedMLP
 from ..network.tensors import dense_tensor, device_rows
 from ..task import TrainingTask
@@ -40,6 +44,15 @@ def _subset_accuracy(z: Tensor, t: Tensor, weights: Tensor, mean: Callable) -> T
     return (((z > 0) == (t > 0.5)).all(-1) * weights).sum(-1) / weights.sum(-1)
 
 
+def _columns_accuracy(
+    z: Tensor, t: Tensor, weights: Tensor, mean: Callable, *widths: float
+) -> Tensor:
+    """The share of rows that are right in every column, of so many classes each."""
+    pairs = zip(*(values.split(list(map(int, widths)), -1) for values in (z, t)), strict=True)
+    right = torch.stack([of.argmax(-1) == true.argmax(-1) for of, true in pairs])
+    return (right.all(0) * weights).sum(-1) / weights.sum(-1)
+
+
 def _r2(z: Tensor, t: Tensor, weights: Tensor, mean: Callable) -> Tensor:
     """R² averaged over outputs; a constant target counts 1 if met and 0 if missed.
 
@@ -48,35 +61,48 @@ def _r2(z: Tensor, t: Tensor, weights: Tensor, mean: Callable) -> Tensor:
     share = (weights / weights.sum(-1, keepdim=True)).unsqueeze(-1)
     residual = (share * (t - mean(z)).square()).sum(-2)
     total = (share * (t - (share * t).sum(-2, keepdim=True)).square()).sum(-2)
-    return _explained(residual, total, t)
+    return _explained(residual, total, t.amax(-2) == t.amin(-2))
 
 
 def _d2_pinball(
-    z: Tensor, t: Tensor, weights: Tensor, mean: Callable, quantile: float | Tensor
+    z: Tensor, t: Tensor, weights: Tensor, mean: Callable, *options: float | Tensor
 ) -> Tensor:
-    """As `_r2`, of the pinball loss, compared with the targets' quantile.
+    """As `_r2`, of the pinball loss, compared with the targets' quantile; mean of all quantiles.
 
-    So does sklearn.metrics.d2_pinball_score.
+    So does sklearn.metrics.d2_pinball_score, of one. Quantiles of one target stand together;
+    options beyond them are not the score's.
     """
     share = (weights / weights.sum(-1, keepdim=True)).unsqueeze(-1)
     ordered, order = t.sort(-2)
-    below = share.expand_as(t).gather(-2, order).cumsum(-2) < quantile
-    best = ordered.gather(-2, below.sum(-2, keepdim=True).clamp(max=t.shape[-2] - 1))
-    lost, total = ((share * pinball(of - t, quantile)).sum(-2) for of in (mean(z), best))
-    return _explained(lost, total, t)
+    shares, found = share.expand_as(t).gather(-2, order).cumsum(-2), mean(z)
+    several, scores = found.shape[-1] // t.shape[-1], []
+    for i, quantile in enumerate(options[:several]):
+        below = (shares < quantile).sum(-2, keepdim=True).clamp(max=t.shape[-2] - 1)
+        both = found[..., i::several], ordered.gather(-2, below)
+        lost, total = ((share * pinball(of - t, quantile)).sum(-2) for of in both)
+        scores.append(_explained(lost, total, t.amax(-2) == t.amin(-2)))
+    return scores[0] if several == 1 else torch.stack(scores).mean(0)
 
 
-def _explained(lost: Tensor, total: Tensor, t: Tensor) -> Tensor:
+def _circular(z: Tensor, t: Tensor, weights: Tensor, mean: Callable) -> Tensor:
+    """As `_r2`, of 1 - cos(difference), compared with the targets' mean direction."""
+    share = (weights / weights.sum(-1, keepdim=True)).unsqueeze(-1)
+    y, x = ((share * part).sum(-2, keepdim=True) for part in (t.sin(), t.cos()))
+    lost, total = ((share * (1 - (of - t).cos())).sum(-2) for of in (mean(z), y.atan2(x)))
+    return _explained(lost, total, total == 0)
+
+
+def _explained(lost: Tensor, total: Tensor, constant: Tensor) -> Tensor:
     """The share of what the best constant loses that is not lost."""
-    constant = t.amax(-2) == t.amin(-2)
     missed = (lost > 0).to(lost.dtype)
     return (1 - torch.where(constant, missed, lost / torch.where(constant, 1, total))).mean(-1)
 
 
-# The same as loops, which are compiled where numba is installed: z (or means) and t are flat.
+# The same as loops, which are compiled where numba is installed: z (or means) and t are flat, m
+# numbers and k targets a row.
 
 
-def _accuracy_loop(n, m, z, t, weights, options):
+def _accuracy_loop(n, m, k, z, t, weights, options):
     hits, weight = 0.0, 0.0
     for i in range(n):
         best, right = i * m, i * m
@@ -88,7 +114,7 @@ def _accuracy_loop(n, m, z, t, weights, options):
     return hits / weight
 
 
-def _subset_accuracy_loop(n, m, z, t, weights, options):
+def _subset_accuracy_loop(n, m, k, z, t, weights, options):
     hits, weight = 0.0, 0.0
     for i in range(n):
         hit = True
@@ -99,7 +125,23 @@ def _subset_accuracy_loop(n, m, z, t, weights, options):
     return hits / weight
 
 
-def _r2_loop(n, m, mean, t, weights, options):
+def _columns_accuracy_loop(n, m, k, z, t, weights, options):
+    hits, weight = 0.0, 0.0
+    for i in range(n):
+        hit, column, begin = True, 0, i * m
+        while begin < (i + 1) * m:
+            best, right, end = begin, begin, begin + int(options[column])
+            for j in range(begin + 1, end):
+                best = j if z[j] > z[best] else best
+                right = j if t[j] > t[right] else right
+            hit &= best == right
+            column, begin = column + 1, end
+        hits += weights[i] if hit else 0.0
+        weight += weights[i]
+    return hits / weight
+
+
+def _r2_loop(n, m, k, mean, t, weights, options):
     score = 0.0
     for j in range(m):
         weight, centre, constant = 0.0, 0.0, True
@@ -120,12 +162,13 @@ def _r2_loop(n, m, mean, t, weights, options):
     return score / m
 
 
-def _d2_pinball_loop(n, m, mean, t, weights, options):
-    quantile, score = options[0], 0.0
-    for j in range(m):
-        weight, low, high = 0.0, np.float64(t[j]), np.float64(t[j])
+def _d2_pinball_loop(n, m, k, mean, t, weights, options):
+    several, score = m // k, 0.0
+    for c in range(m):
+        quantile, j, weight = options[c % several], c // several, 0.0
+        low, high = np.float64(t[j]), np.float64(t[j])
         for i in range(n):
-            value = np.float64(t[i * m + j])
+            value = np.float64(t[i * k + j])
             weight += weights[i]
             low, high = min(low, value), max(high, value)
         constant = low == high
@@ -134,15 +177,15 @@ def _d2_pinball_loop(n, m, mean, t, weights, options):
         for _ in range(64):
             centre, below = 0.5 * low + 0.5 * high, 0.0
             for i in range(n):
-                below += weights[i] if t[i * m + j] <= centre else 0.0
+                below += weights[i] if t[i * k + j] <= centre else 0.0
             if below < quantile * weight:
                 low = centre
             else:
                 high = centre
         lost, total = 0.0, 0.0
         for i in range(n):
-            value = np.float64(t[i * m + j])
-            by, best_by = mean[i * m + j] - value, high - value
+            value = np.float64(t[i * k + j])
+            by, best_by = mean[i * m + c] - value, high - value
             lost += weights[i] * by * ((1.0 - quantile) if by > 0 else -quantile)
             total += weights[i] * best_by * ((1.0 - quantile) if best_by > 0 else -quantile)
         if constant:
@@ -150,6 +193,26 @@ def _d2_pinball_loop(n, m, mean, t, weights, options):
         else:
             score += 1.0 - lost / total
     return score / m
+
+
+def _circular_loop(n, m, k, mean, t, weights, options):
+    score = 0.0
+    for j in range(k):
+        x, y, lost, total = 0.0, 0.0, 0.0, 0.0
+        for i in range(n):
+            angle = np.float64(t[i * k + j])
+            x += weights[i] * math.cos(angle)
+            y += weights[i] * math.sin(angle)
+        centre = math.atan2(y, x)
+        for i in range(n):
+            angle = np.float64(t[i * k + j])
+            lost += weights[i] * (1.0 - math.cos(mean[i * k + j] - angle))
+            total += weights[i] * (1.0 - math.cos(centre - angle))
+        if total > 0:
+            score += 1.0 - lost / total
+        else:
+            score += 0.0 if lost > 0 else 1.0
+    return score / k
 
 
 class Score(NamedTuple):
@@ -160,7 +223,7 @@ class Score(NamedTuple):
     of : callable
         ``of(z, t, weights, mean, *options)``, of tensors.
     loop : callable, optional
-        ``loop(n, m, mean, t, weights, options)``: the same of flat arrays.
+        ``loop(n, m, k, mean, t, weights, options)``: the same of flat arrays.
     options : tuple of float or None
         Numbers that it depends on; None: the options of the loss.
     """
@@ -169,15 +232,19 @@ class Score(NamedTuple):
     loop: Callable[..., float] | None = None
     options: tuple[float, ...] | None = ()
 
-    def given(self, of_loss: Sequence[Any]) -> Sequence[Any]:
-        """Its options, where the loss has these."""
+    def given(self, loss: Loss, of_loss: Sequence[Any]) -> Sequence[Any]:
+        """Its options, where a loss has these."""
+        if loss.score_options is not None:
+            return loss.score_options
         return of_loss if self.options is None else self.options
 
 
 SCORES: dict[str, Score] = {
     "accuracy": Score(_accuracy, _accuracy_loop),
     "subset_accuracy": Score(_subset_accuracy, _subset_accuracy_loop),
+    "columns_accuracy": Score(_columns_accuracy, _columns_accuracy_loop),
     "r2": Score(_r2, _r2_loop),
+    "circular": Score(_circular, _circular_loop),
     "d2_pinball": Score(_d2_pinball, _d2_pinball_loop, None),
     "d2_absolute_error": Score(_d2_pinball, _d2_pinball_loop, (0.5,)),
 }
@@ -199,7 +266,8 @@ class Validation:
         rows = task.validation
         assert rows is not None
         options, self.score = options_of([task], dtype, device), SCORES[task.score]
-        self.loss, self.options = LOSSES[task.loss].given(options), self.score.given(options)
+        self.loss = loss_of(task.loss).given(options)
+        self.options = self.score.given(self.loss, options)
         self.X = device_rows(rows.X, dtype, device)
         self.targets = dense_tensor(rows.targets, dtype, device)
         self.weights = dense_tensor(validation_weights(rows), dtype, device)
@@ -278,9 +346,9 @@ class ValidationTogether:
         z = module.logits(X, networks)
         common = self._tasks[0].common
         options = options_of([self._tasks[k] for k in networks], self._dtype, self._device)
-        loss, score = LOSSES[common.loss].given(options), SCORES[common.score]
-        losses = _weighted_mean(loss.per_row(z, targets), weights)
-        scores = score.of(z, targets, weights, loss.mean, *score.given(options))
+        row, score = loss_of(common.loss).given(options), SCORES[common.score]
+        losses = _weighted_mean(row.per_row(z, targets), weights)
+        scores = score.of(z, targets, weights, row.mean, *score.given(row, options))
         found = {}
         for i, (loss, score) in enumerate(torch.stack([losses, scores], 1).tolist()):
             n = self._n_rows[places[i]]

@@ -11,21 +11,21 @@ import scipy.sparse
 
 from ...network.activations import ACTIVATIONS
 from ...network.architecture import NetworkArrays
-from ...network.losses import LOSSES
+from ...network.loss_forms import loss_of
 from ...task import FULL_BATCH_OPTIMIZERS, TrainingTask
 from ..optimizers import OPTIMIZERS
 from ..validation import SCORES
 from .codes import UNITS_AT, WIDTH
 
 
-def workspace(table: np.ndarray, n_rows: int, dtype: str) -> tuple[np.ndarray, ...]:
+def workspace(table: np.ndarray, n_rows: int, k: int, dtype: str) -> tuple[np.ndarray, ...]:
     """Memory for the units of a table's layers, what is kept of them, and the gradients in them;
-    for the targets of ``n_rows``, and for their weights, output by output."""
-    n, m = int(table[-1, UNITS_AT] + n_rows * table[-1, WIDTH]), int(table[-1, WIDTH])
+    for the k targets of each of ``n_rows``, and for their weights, target by target."""
+    n = int(table[-1, UNITS_AT] + n_rows * table[-1, WIDTH])
     return (
         *(np.empty(n, dtype) for _ in range(3)),
-        np.empty(n_rows * m, dtype),
-        np.empty(n_rows * m),
+        np.empty(n_rows * k, dtype),
+        np.empty(n_rows * k),
     )
 
 
@@ -96,7 +96,7 @@ def is_plain(task: TrainingTask) -> bool:
         and task.normalization is None
         and not task.residual
         and _has_loop(task.optimizer.family)
-        and LOSSES[task.loss].loop is not None
+        and loss_of(task.loss).loop is not None
         and SCORES[task.score].loop is not None
         and all(ACTIVATIONS[name].loop is not None for name in task.activations)
         and all(_is_known(rows.X) for rows in (task.train, task.validation) if rows)

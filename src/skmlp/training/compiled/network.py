@@ -63,7 +63,7 @@ class CompiledNetwork:
             sparse=issparse(rows.X),
             by_columns=self.by_columns,
         )
-        self.space = workspace(self.table, task.batch_size, task.dtype)
+        self.space = workspace(self.table, task.batch_size, rows.targets.shape[1], task.dtype)
         self.gradient = np.empty_like(self.parameters.flat)
         self.optimizer = OptimizerState(task.optimizer, self.parameters)
         self.of_layers = fixed(self._layer_factors(), task.dtype)

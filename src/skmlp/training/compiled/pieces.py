@@ -32,16 +32,20 @@ KINDS: dict[str, Callable[[Any], Any]] = {
     # (n, slope, z, h): h = f(z), which may be the same array. Or, for a derivative,
     # (n, slope, saved, d): d *= f'(z); saved is f(z), or z where the row says so.
     "activation": lambda x: _void(_INDEX, _NUMBER, x, x),
-    # (n, m, z, t, scale, options, d): the sum over n rows of scale · loss; d is its gradient in z;
-    # scale has an entry for each output
-    "loss": lambda x: _NUMBER(_INDEX, _INDEX, x, x, _NUMBERS, _NUMBERS, x),
-    # (n, m, mean, t, weights, options): the score of n rows
-    "score": lambda x: _NUMBER(_INDEX, _INDEX, x, x, _NUMBERS, _NUMBERS),
+    # (n, m, k, z, t, scale, options, d): the sum over n rows of scale · loss, of m logits and k
+    # targets each; d is its gradient in z; scale has an entry for each target
+    "loss": lambda x: _NUMBER(*[_INDEX] * 3, x, x, _NUMBERS, _NUMBERS, x),
+    # (n, m, k, z): rows of m logits become rows of k predictions, from the front
+    "mean": lambda x: _void(*[_INDEX] * 3, x),
+    # (n, m, k, mean, t, weights, options): the score of n rows of m predictions
+    "score": lambda x: _NUMBER(*[_INDEX] * 3, x, x, _NUMBERS, _NUMBERS),
     # (n, step, rate, settings, flat, gradient, first, second): a step of n parameters, the first
     # of which is number 1; first and second are its memory, settings what its row makes of them
     "update": lambda x: _void(_INDEX, _NUMBER, _NUMBER, _NUMBERS, x, x, x, x),
     # See `rules`
     "penalty": lambda x: _NUMBER(_INDEX, _NUMBER, _NUMBER, x, x),
+    "bound": lambda x: _void(_INDEX, _NUMBER, _NUMBER, x),
+    "bound_back": lambda x: _void(_INDEX, _NUMBER, _NUMBER, x, x),
     "clip": lambda x: _void(_INDEX, _NUMBER, _NUMBER, x),
     "decay": lambda x: _void(_INDEX, _NUMBER, x),
     # Of layers: see `products` and `dense`

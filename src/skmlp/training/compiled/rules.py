@@ -1,8 +1,12 @@
-"""Pieces between the gradient and the optimizer's step: penalty, clipping, decay."""
+"""Pieces around the loss and between the gradient and the optimizer's step."""
 
 from __future__ import annotations
 
 import math
+
+import numpy as np
+
+from ...network.elementary import tanh
 
 
 def penalize(n_weights, l1, l2, flat, gradient):
@@ -45,3 +49,18 @@ def decay(n_weights, factor, flat):
     by = type(flat[0])(factor)
     for i in range(n_weights):
         flat[i] *= by
+
+
+def bound(n, low, high, z):
+    """Outputs between low and high, from logits."""
+    middle, half = 0.5 * (low + high), 0.5 * (high - low)
+    for i in range(n):
+        z[i] = middle + half * tanh(z[i])
+
+
+def bound_back(n, low, high, h, d):
+    """d, the gradient in the outputs h, becomes that in the logits."""
+    middle, half = 0.5 * (low + high), 0.5 * (high - low)
+    for i in range(n):
+        share = (np.float64(h[i]) - middle) / half
+        d[i] *= half * (1.0 - share) * (1.0 + share)

@@ -6,12 +6,17 @@
 from __future__ import annotations
 
 from .codes import (
+    BOUND,
+    BOUND_BACK,
     CLIP,
     DECAY,
     GEMM,
+    GROUPS,
+    HIGH,
     L1,
     L2,
     LOSS,
+    LOW,
     MAX_NORM,
     MAX_VALUE,
     MEAN,
@@ -39,23 +44,50 @@ def transpose(n, m, source, target):
 
 
 @compiled
+def losses_of(at, numbers, n, m, k, z, t, scale, d):
+    """The sum over n rows of scale times loss; d becomes its gradient in z.
+
+    Where outputs are bounded, z becomes them.
+    """
+    groups = int(numbers[GROUPS])
+    options, widths, total = numbers[OPTIONS:], numbers[numbers.size - groups :], 0.0
+    if at[BOUND]:
+        call(at[BOUND], n * m, numbers[LOW], numbers[HIGH], z)
+    if groups:
+        begin = 0
+        for _ in range(n):
+            for group in range(groups):
+                w, to = int(widths[group]), begin
+                total += call_for_number(
+                    at[LOSS], 1, w, w, z[to:], t[to:], scale[to:], options, d[to:]
+                )
+                begin += w
+    else:
+        total = call_for_number(at[LOSS], n, m, k, z, t, scale, options, d)
+    if at[BOUND]:
+        call(at[BOUND_BACK], n * m, numbers[LOW], numbers[HIGH], z, d)
+    return total
+
+
+@compiled
 def found_on(held_out, at, numbers, flat, levels, found):
     """Put loss and score on held-out rows into ``found``; see `held_out` of `validation`."""
     (
         rows, T, shares, weights, of_score, order, at_once, layers, units, saved, z, gradient
     ) = held_out  # fmt: skip
     last, n, slope = layers.shape[0] - 1, order.size, numbers[SLOPE]
-    m, begins = layers[last, WIDTH], layers[last, UNITS_AT]
+    m, k, begins = layers[last, WIDTH], T.size // n, layers[last, UNITS_AT]
     for first in range(0, n, at_once):
         B = min(at_once, n - first)
         # in these layers nothing is dropped: there is no step that chooses levels
         forward(at[GEMM], rows, order, first, layers, slope, flat, units, saved, B, levels, B, B)
         for i in range(B * m):
             z[first * m + i] = units[begins + i]
-    found[0] = call_for_number(at[LOSS], n, m, z, T, shares, numbers[OPTIONS:], gradient)
+    found[0] = losses_of(at, numbers, n, m, k, z, T, shares, gradient)
     if at[MEAN]:
-        call(at[MEAN], n * m, slope, z, z)
-    found[1] = call_for_number(at[SCORE], n, m, z, T, weights, of_score)
+        call(at[MEAN], n, m, k, z)
+        m = k
+    found[1] = call_for_number(at[SCORE], n, m, k, z, T, weights, of_score)
 
 
 @Loop
@@ -74,7 +106,7 @@ def take_steps(
     ----------
     rows : tuple of ndarray
         See `rows_of`.
-    T : ndarray of shape (n, m)
+    T : ndarray of shape (n, k)
     weights : ndarray of float64 of shape (n,), or (0,) for equal ones
     order : ndarray of int of shape (epochs · n,)
         Rows of one epoch after the other; ``begin`` is the place of the first step's first.
@@ -99,7 +131,7 @@ def take_steps(
     factors, momenta, of_layers, before = rates
     first, slope, n_rows = begin, numbers[SLOPE], order.size // losses.size
     last, n_settings = layers.shape[0] - 1, settings.size - 1
-    m, begins, options = layers[last, WIDTH], layers[last, UNITS_AT], numbers[OPTIONS:]
+    m, k, begins = layers[last, WIDTH], T.shape[1], layers[last, UNITS_AT]
     for step in range(n_steps):
         epoch = first // n_rows
         B = min(batch, (epoch + 1) * n_rows - first)
@@ -111,18 +143,18 @@ def take_steps(
             row = order[first + i]
             of_row = weights[row] if weights.size else 1.0
             weight += of_row
-            for j in range(m):
-                targets[i * m + j], scale[i * m + j] = T[row, j], of_row
-        for i in range(B * m):
+            for j in range(k):
+                targets[i * k + j], scale[i * k + j] = T[row, j], of_row
+        for i in range(B * k):
             scale[i] /= weight
         z, d = units[begins:], deltas[begins:]
         if by_columns and m > 1:  # to rows and back; one output's are the same
             logits = saved[begins:]
             transpose(m, B, z, logits)
-            loss = call_for_number(at[LOSS], B, m, logits, targets, scale, options, z)
+            loss = losses_of(at, numbers, B, m, k, logits, targets, scale, z)
             transpose(B, m, z, d)
         else:
-            loss = call_for_number(at[LOSS], B, m, z, targets, scale, options, d)
+            loss = losses_of(at, numbers, B, m, k, z, targets, scale, d)
         backward(
             at[GEMM], rows, order, first, layers, slope, flat, gradient, units, saved, deltas, B,
             levels, step, batch,

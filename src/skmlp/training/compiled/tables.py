@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from ...network.activations import ACTIVATIONS
-from ...network.losses import LOSSES
+from ...network.loss_forms import loss_of
 from ...task import TrainingTask
 from ..optimizers import OPTIMIZERS
 from ..validation import SCORES
@@ -18,6 +18,8 @@ from .codes import (
     ACTIVATE,
     BACK,
     BIASES_AT,
+    BOUND,
+    BOUND_BACK,
     CLIP,
     DECAY,
     DERIVE,
@@ -25,11 +27,14 @@ from .codes import (
     FORWARD,
     GEMM,
     GRADIENT,
+    GROUPS,
+    HIGH,
     INPUT,
     L1,
     L2,
     LEVELS_AT,
     LOSS,
+    LOW,
     MAX_NORM,
     MAX_VALUE,
     MEAN,
@@ -114,7 +119,8 @@ def set_levels(table: np.ndarray, begins: Sequence[int]) -> None:
 
 def numbers_of(task: TrainingTask) -> np.ndarray:
     """The numbers at the start of training."""
-    numbers = np.zeros(OPTIONS + len(task.loss_options))
+    loss, n_options = loss_of(task.loss), len(task.loss_options)
+    numbers = np.zeros(OPTIONS + n_options + len(loss.widths))
     numbers[RATE] = task.learning_rate_init
     numbers[L1] = task.alpha * task.l1_ratio
     numbers[L2] = task.alpha * (1.0 - task.l1_ratio)
@@ -122,17 +128,23 @@ def numbers_of(task: TrainingTask) -> np.ndarray:
     numbers[MAX_VALUE] = np.inf if task.max_grad_value is None else task.max_grad_value
     numbers[MAX_NORM] = np.inf if task.max_grad_norm is None else task.max_grad_norm
     numbers[SLOPE] = task.negative_slope
-    numbers[OPTIONS:] = task.loss_options
+    if loss.is_bounded:
+        numbers[LOW], numbers[HIGH] = task.loss_options[-2:]
+    numbers[GROUPS] = len(loss.widths)
+    numbers[OPTIONS:] = (*task.loss_options, *loss.widths)
     return numbers
 
 
 def addresses_of(task: TrainingTask) -> np.ndarray:
     """The addresses of what a network has besides its layers."""
-    at, dtype, loss = np.zeros(N_ADDRESSES, np.int64), task.dtype, LOSSES[task.loss]
+    at, dtype, loss = np.zeros(N_ADDRESSES, np.int64), task.dtype, loss_of(task.loss)
     at[GEMM] = gemm_address(dtype)
     at[LOSS] = address_of(loss.loop, "loss", dtype)
+    if loss.is_bounded:
+        at[BOUND] = address_of(rules.bound, "bound", dtype)
+        at[BOUND_BACK] = address_of(rules.bound_back, "bound_back", dtype)
     if task.validation is not None:
-        at[MEAN] = address_of(loss.mean_loop, "activation", dtype)
+        at[MEAN] = address_of(loss.mean_loop, "mean", dtype)
         at[SCORE] = address_of(SCORES[task.score].loop, "score", dtype)
     if task.alpha:
         at[PENALTY] = address_of(rules.penalize, "penalty", dtype)
