@@ -12,13 +12,14 @@ import pytest
 import scipy.sparse
 from helpers import LOSSES_OF_LOOPS, TARGETS, assert_same, drawn_options, every_array
 
-from skmlp import config
+from skmlp import FeatureSwap, GaussianNoise, Mixup, config
 from skmlp.network.activations import ACTIVATIONS
 from skmlp.network.initialization import INITIALIZATIONS
 from skmlp.network.losses import LOSSES
 from skmlp.task import FULL_BATCH_OPTIMIZERS, OptimizerSettings, Rows, TrainingTask
 from skmlp.training import train
 from skmlp.training.compiled.arrays import is_plain
+from skmlp.training.dropout_schedules import DROPOUT_SCHEDULES
 from skmlp.training.optimizers import OPTIMIZERS
 from skmlp.training.progress import SCHEDULES, DivergenceError
 
@@ -32,6 +33,19 @@ def drawn_rows(rng, loss, n, d, dtype, *, weighted, sparse):
         X = scipy.sparse.csr_matrix(np.where(rng.uniform(size=(n, d)) < 0.5, 0, X))
     weights = rng.uniform(0.1, 3.0, n) if weighted else None
     return Rows(X, TARGETS[loss](rng, n).astype(dtype), weights)
+
+
+def drawn_noise(seed: int, *, sparse: bool) -> dict:
+    """All that is random in training, but for the order of rows and what is dropped."""
+    rng = np.random.default_rng([seed, 1])
+    rules = [None, None, GaussianNoise(0.3), Mixup(0.5), FeatureSwap(0.3), FeatureSwap(0.5, True)]
+    return {
+        "dropout_type": str(rng.choice(["standard", "standard", "alpha"])),
+        "dropout_schedule": str(rng.choice(list(DROPOUT_SCHEDULES))),
+        "dropout_cutoff": int(rng.integers(1, 5)),
+        "input_dropout": float(rng.choice([0.0, 0.0, 0.2])),
+        "augmentation": None if sparse else rules[rng.integers(len(rules))],
+    }
 
 
 def drawn_task(seed: int) -> TrainingTask:
@@ -85,7 +99,16 @@ def drawn_task(seed: int) -> TrainingTask:
         tol=float(choose([0.0, 0.5])),
         n_iter_no_change=int(rng.integers(1, 6)),
         keep_checkpoint=bool(in_batches and rng.uniform() < 0.3),
+        **(drawn_noise(seed, sparse=form["sparse"]) if in_batches else {}),
     )
+
+
+def beside(task: TrainingTask) -> TrainingTask:
+    """A network that may be in one stack with the task's."""
+    seed = task.seed + N_DRAWS
+    in_batches = task.optimizer.family not in FULL_BATCH_OPTIMIZERS
+    noise = drawn_noise(seed, sparse=scipy.sparse.issparse(task.train.X)) if in_batches else {}
+    return replace(task, seed=seed, loss_options=drawn_options(task.loss, seed), **noise)
 
 
 def by(executor, tasks):
@@ -99,10 +122,7 @@ def test_a_network_is_the_same_whoever_trains_it(first):
     assert all(map(is_plain, tasks))
     expected = [by("torch", [task])[0] for task in tasks]
     # beside copies of other seeds, they are stacks
-    others = [
-        replace(t, seed=t.seed + N_DRAWS, loss_options=drawn_options(t.loss, t.seed + N_DRAWS))
-        for t in tasks
-    ]
+    others = [beside(task) for task in tasks]
     together = by("torch", [*tasks, *others])[:AT_ONCE]
     ways = {
         "compiled": [by("compiled", [task])[0] for task in tasks],

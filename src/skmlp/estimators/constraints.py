@@ -15,9 +15,11 @@ from typing import Any
 import numpy as np
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
+from ..augmentation import AUGMENTATIONS, is_augmentation
 from ..network.losses import LOSSES, losses_of
 from ..network.rules import WeightRule, is_finite
 from ..task import FULL_BATCH_OPTIMIZERS
+from .rows import per_layer as each_layer
 
 
 class TableNames(StrOptions):
@@ -145,6 +147,15 @@ CONSTRAINTS: dict[str, list] = {
     "l1_ratio": [Interval(Real, 0, 1, closed="both")],
     "weight_decay": [StrOptions({"auto"}), _NON_NEGATIVE],
     "dropout": [_PROBABILITY, per_layer(_PROBABILITY)],
+    "dropout_type": [StrOptions({"standard", "alpha"})],
+    "dropout_schedule": [TableNames("..training.dropout_schedules", "DROPOUT_SCHEDULES")],
+    "dropout_cutoff": [_AT_LEAST_ONE, Interval(Real, 0, 1, closed="neither")],
+    "input_dropout": [_PROBABILITY],
+    "augmentation": [
+        StrOptions(set(AUGMENTATIONS)),
+        Checked(is_augmentation, "a rule, such as skmlp.GaussianNoise(), or a callable"),
+        None,
+    ],
     "max_grad_norm": [_POSITIVE, None],
     "max_grad_value": [_POSITIVE, None],
     "batch_size": [StrOptions({"auto"}), _AT_LEAST_ONE],
@@ -207,6 +218,7 @@ def check_together(estimator: Any, n_hidden: int, weight_decay: float) -> None:
                 f"The {parameter!r} parameter of {name} must have one value per hidden layer "
                 f"({n_hidden}). Got {value!r} instead."
             )
+    _check_alpha_dropout(estimator, n_hidden, name)
     if estimator.optimizer in FULL_BATCH_OPTIMIZERS:
         _check_full_batch(estimator, name)
     if "lr" in getattr(estimator.optimizer, "keywords", {}):
@@ -223,6 +235,24 @@ def check_together(estimator: Any, n_hidden: int, weight_decay: float) -> None:
         )
 
 
+def _check_alpha_dropout(estimator: Any, n_hidden: int, name: str) -> None:
+    if estimator.dropout_type != "alpha":
+        return
+    pairs = zip(
+        each_layer(estimator.activation, n_hidden),
+        each_layer(estimator.dropout, n_hidden),
+        strict=True,
+    )
+    others = [activation for activation, p in pairs if p > 0 and activation != "selu"]
+    if others:
+        raise ValueError(
+            f"The 'dropout_type' parameter of {name} must be 'standard' where units of another "
+            f"activation than 'selu' are dropped: 'alpha' gives them the limit of selu. Got "
+            f"'alpha' with activation {others[0]!r}: set activation='selu', or "
+            "dropout_type='standard'."
+        )
+
+
 def _check_full_batch(estimator: Any, name: str) -> None:
     loss = getattr(estimator, "loss", None)
     if loss is not None and not LOSSES[losses_of("numbers")[loss]].smooth:
@@ -234,6 +264,9 @@ def _check_full_batch(estimator: Any, name: str) -> None:
     unused = {
         "normalization": estimator.normalization == "batch",
         "dropout": np.any(np.asarray(estimator.dropout) > 0),
+        "dropout_schedule": estimator.dropout_schedule != "constant",
+        "input_dropout": estimator.input_dropout > 0,
+        "augmentation": estimator.augmentation is not None,
         "weight_decay": estimator.weight_decay not in ("auto", 0),
         "max_grad_norm": estimator.max_grad_norm is not None,
         "max_grad_value": estimator.max_grad_value is not None,

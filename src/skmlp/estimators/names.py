@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ..augmentation import Augmentation
+
 ActivationName = Literal[
     "identity",
     "logistic",
@@ -43,6 +45,8 @@ OptimizerName = Literal[
     "adam", "adamw", "nadam", "adamax", "radam", "rmsprop", "adagrad", "adadelta", "sgd", "lbfgs"
 ]
 ScheduleName = Literal["constant", "invscaling", "adaptive"]
+DropoutScheduleName = Literal["constant", "early", "early_linear", "late"]
+AugmentationName = Literal["gaussian_noise", "mixup", "feature_swap"]
 RegressionLossName = Literal[
     "squared_error",
     "absolute_error",
@@ -59,5 +63,6 @@ Activations = ActivationName | Sequence[ActivationName]
 Initialization = InitializationName | Callable[[tuple[int, int], np.random.Generator], Any]
 BiasInitialization = BiasInitializationName | float | None
 Optimizer = OptimizerName | Callable[..., Any]  # a torch.optim class, or a partial of one
+Augment = AugmentationName | Augmentation | Callable[[np.ndarray, np.random.Generator], Any] | None
 ClassWeight = dict[Any, float] | list[dict[Any, float]] | Literal["balanced"] | None
 RandomState = int | np.random.RandomState | None

@@ -28,11 +28,14 @@ class Step(NamedTuple):
         Weight of each row in the batch's mean; 0 for rows that only fill the batch up.
     masks : sequence of (Tensor of shape (K, B, width) or None)
         Dropout: what each hidden layer's output is multiplied by.
+    shifts : sequence of (Tensor of shape (K, B, width) or None)
+        Alpha dropout: what is then added to it.
     """
 
     training: bool = False
     share: float | Tensor = 1.0
     masks: Sequence[Tensor | None] = ()
+    shifts: Sequence[Tensor | None] = ()
 
 
 PREDICTION = Step()
@@ -99,7 +102,9 @@ class Dropout:
 
     def forward(self, x: Tensor, own: Sequence[Tensor], step: Step) -> Tensor:
         mask = step.masks[self.place] if step.masks else None
-        return x if mask is None else x * mask
+        shift = step.shifts[self.place] if step.shifts else None
+        x = x if mask is None else x * mask
+        return x if shift is None else x + shift
 
 
 # As torch.nn's layers have them.

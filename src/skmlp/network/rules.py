@@ -67,28 +67,14 @@ def is_finite(value: object) -> bool:
     return bool(abs(number) <= float_info.max)  # False for NaN, too
 
 
-class WeightRule(ABC):
-    """Starting weights by a rule with parameters; biases start at zero.
+class Rule:
+    """A value with parameters, for the estimators' parameters.
 
     Raises
     ------
     ValueError
         At construction, if a parameter has no meaning.
     """
-
-    @abstractmethod
-    def __call__(self, shape: Shape, rng: np.random.Generator) -> Weights:
-        """Weights of one layer.
-
-        Parameters
-        ----------
-        shape : (fan_in, fan_out)
-        rng : numpy.random.Generator
-
-        Returns
-        -------
-        ndarray of shape (fan_in, fan_out)
-        """
 
     def _check_number(self, name: str, *, positive: bool) -> None:
         """Check a parameter, and make it a float: NumPy's numbers have a ``repr`` of their own."""
@@ -108,6 +94,24 @@ class WeightRule(ABC):
                 f"{', '.join(map(repr, table))}. Got {value!r} instead."
             )
         object.__setattr__(self, name, str(value))
+
+
+class WeightRule(Rule, ABC):
+    """Starting weights by a rule with parameters; biases start at zero."""
+
+    @abstractmethod
+    def __call__(self, shape: Shape, rng: np.random.Generator) -> Weights:
+        """Weights of one layer.
+
+        Parameters
+        ----------
+        shape : (fan_in, fan_out)
+        rng : numpy.random.Generator
+
+        Returns
+        -------
+        ndarray of shape (fan_in, fan_out)
+        """
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -18,8 +18,10 @@ from ..network.mlp import StackedMLP
 from ..task import Checkpoint, RandomStates, TrainingResult, TrainingTask
 from .batches import Chunk, RowOrder, RowStore, chunk_steps
 from .dropout import DropoutMasks
+from .dropout_schedules import DROPOUT_SCHEDULES, dropout_time
 from .loss_options import options_of
 from .penalties import Clipping, Penalty
+from .presentation import Presentation
 from .progress import DivergenceError, Progress, check_finite
 from .stack_optimizer import StackOptimizer
 from .validation import Validated, validation_of
@@ -105,7 +107,12 @@ class Stack:
             [m.dropout_rng for m in self.members],
             self.dtype,
             self.device,
+            [t.dropout_type for t in tasks],
+            [DROPOUT_SCHEDULES[t.dropout_schedule].changes for t in tasks],
         )
+        self.presentations = [Presentation(t) for t in tasks]
+        for k, member in enumerate(self.members):
+            self._set_dropout(k, member)
         self._set_rules()
         if tasks[0].resume is not None:
             self._resume(tasks[0].resume)
@@ -139,7 +146,8 @@ class Stack:
         n_steps = min(m.order.steps_left for m in self.members)
         while n_steps:
             some = min(n_steps, self._chunk_steps)
-            self._train_chunk(self.store.chunk([m.order for m in self.members], some))
+            orders = [m.order for m in self.members]
+            self._train_chunk(self.store.chunk(orders, some, self.presentations))
             n_steps -= some
 
     def _train_chunk(self, chunk: Chunk) -> None:
@@ -153,7 +161,7 @@ class Stack:
     def _step(
         self, chunk: Chunk, s: int, x: Tensor, targets: Tensor, scale: float | Tensor
     ) -> Tensor:
-        masks = self.masks.next_step(x.shape[1]) if self.masks.active else None
+        masks = self._next_masks(x.shape[1])
         if self.observer is not None:
             self.observer.begin_batch(x, chunk.rows_of_first(s))
         logits = self._gradients(s, x, targets, scale, masks)
@@ -167,8 +175,13 @@ class Stack:
             self.observer.end_batch(logits, targets)
         return logits
 
+    def _next_masks(self, n_rows: int) -> tuple[Any, ...]:
+        if not self.masks.active:
+            return ()
+        return self.masks.next_step(n_rows), self.masks.shifts(n_rows)
+
     def _gradients(self, s: int, x, targets, scale, masks) -> Tensor:
-        logits = self.module.compute_gradients(x, targets, scale, masks)
+        logits = self.module.compute_gradients(x, targets, scale, *masks)
         self.penalty.add_gradient(s)
         self.clipping.apply()
         return logits
@@ -201,6 +214,14 @@ class Stack:
         member.epoch_loss = 0.0
         if progress.stopping_reason is None:
             member.order.start_epoch()
+            self._set_dropout(k, member)
+
+    def _set_dropout(self, k: int, member: Member) -> None:
+        """Begin an epoch of network k's schedule."""
+        if DROPOUT_SCHEDULES[member.task.dropout_schedule].changes:
+            time = dropout_time(member.task, len(member.progress.loss_curve))
+            self.masks.set_time(k, time)
+            self.presentations[k].set_time(time)
 
     def _validate(self, k: int, member: Member, found: Validated) -> None:
         epoch, rate = member.progress.n_iter + 1, float(self.optimizer.rates[k])
@@ -233,6 +254,7 @@ class Stack:
         self.store.keep(networks)
         self.validation.keep(networks)
         self.masks.keep(networks)
+        self.presentations = [self.presentations[k] for k in networks]
         self.module.set_blocks(self.module.blocks.take(networks))
         self.optimizer.keep(networks, self.module.blocks, self.module.gradients)
         self.members = [self.members[k] for k in networks]
@@ -256,7 +278,11 @@ class Stack:
             optimizer=self.optimizer.network_state(k),
             learning_rate_init=member.task.learning_rate_init,
             learning_rate=float(self.optimizer.rates[k]),
-            random=RandomStates(member.order.rng.bit_generator.state, *self.masks.position(k)),
+            random=RandomStates(
+                member.order.rng.bit_generator.state,
+                *self.masks.position(k),
+                *self.presentations[k].states(),
+            ),
         )
 
     def _resume(self, checkpoint: Checkpoint) -> None:
