@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
 import skmlp
-from skmlp import FeatureSwap, GaussianNoise, MLPClassifier, MLPRegressor, Mixup
+from skmlp import FeatureSwap, GaussianNoise, Mixup, MLPClassifier, MLPRegressor
 from skmlp.augmentation import (
     AUGMENTATION_RULES,
     AUGMENTATIONS,
@@ -93,7 +93,6 @@ def test_noise_of_rows_does_not_depend_on_what_is_drawn_at_once():
 
 def test_mixup_mixes_all_alike():
     given = batch()
-    own, partner = 0.0, np.arange(6)
     rng = np.random.default_rng(3)
     own, partner = rng.beta(0.7, 0.7), rng.permutation(6)
     assert 0.01 < own < 0.99

@@ -164,7 +164,7 @@ def test_full_batch_methods_have_no_noise(parameters):
 
 def test_alpha_dropout_is_for_selu():
     parameters = {"dropout_type": "alpha", "dropout": [0.0, 0.2], "max_iter": 1}
-    with pytest.raises(ValueError, match="alpha.*activation 'tanh': set activation='selu'"):
+    with pytest.raises(ValueError, match=r"alpha.*activation 'tanh': set activation='selu'"):
         MLPClassifier((4, 4), activation=["selu", "tanh"], **parameters).fit(X, Y)
     with pytest.warns(match="max_iter"):
         MLPClassifier((4, 4), activation=["tanh", "selu"], **parameters).fit(X, Y)

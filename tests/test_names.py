@@ -18,6 +18,8 @@ from skmlp.estimators.constraints import CONSTRAINTS, REGRESSOR_CONSTRAINTS
         (names.BiasInitializationName, "bias_initialization"),
         (names.OptimizerName, "optimizer"),
         (names.ScheduleName, "learning_rate"),
+        (names.DropoutScheduleName, "dropout_schedule"),
+        (names.AugmentationName, "augmentation"),
         (names.RegressionLossName, "loss"),
     ],
 )

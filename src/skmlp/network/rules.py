@@ -10,10 +10,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import erf, exp, pi, sqrt
+from math import erf, exp, isfinite, pi, sqrt
 from numbers import Real
-from sys import float_info
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,8 +62,10 @@ def is_finite(value: object) -> bool:
     """Whether a value is a number that a float can hold."""
     if not isinstance(value, Real) or isinstance(value, bool):
         return False
-    number: Any = value
-    return bool(abs(number) <= float_info.max)  # False for NaN, too
+    try:
+        return isfinite(float(value))
+    except OverflowError:  # of an integer or a fraction
+        return False
 
 
 class Rule:
