@@ -44,6 +44,7 @@ ENOUGH = 0.95
 # The tests of each module: its own, then those that see it at work.
 MODULES = {
     "network.initialization": ["initialization", "stack", "oracles"],
+    "augmentation": ["augmentation", "presentation"],
     "network.rules": ["rules", "initialization"],
     "network.losses": ["losses", "mlp", "layers", "oracles"],
     "network.activations": ["activations", "mlp", "padding", "initialization", "oracles"],
@@ -54,6 +55,8 @@ MODULES = {
     "network.tensors": ["tensors", "forward", "validation"],
     "training.progress": ["progress", "stack", "oracles"],
     "training.dropout": ["dropout", "stack"],
+    "training.dropout_schedules": ["dropout_schedules"],
+    "training.presentation": ["presentation"],
     "training.batches": ["batches", "stack", "oracles"],
     "training.validation": ["validation", "stack", "oracles"],
     "training.penalties": ["penalties", "stack", "oracles"],
