@@ -175,13 +175,13 @@ class Stack:
             self.observer.end_batch(logits, targets)
         return logits
 
-    def _next_masks(self, n_rows: int) -> tuple[Any, ...]:
+    def _next_masks(self, n_rows: int) -> tuple[Any, ...] | None:
         if not self.masks.active:
-            return ()
+            return None
         return self.masks.next_step(n_rows), self.masks.shifts(n_rows)
 
     def _gradients(self, s: int, x, targets, scale, masks) -> Tensor:
-        logits = self.module.compute_gradients(x, targets, scale, *masks)
+        logits = self.module.compute_gradients(x, targets, scale, *(masks or ()))
         self.penalty.add_gradient(s)
         self.clipping.apply()
         return logits
