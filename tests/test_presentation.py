@@ -342,6 +342,23 @@ def test_what_a_function_raises_or_returns_wrongly_is_the_fits_own_error():
         model(augmentation=lambda X, rng: 1 / 0).fit(X, Y)
 
 
+def test_a_function_that_fails_leaves_the_others_of_its_stack_as_they_are():
+    def fails(X, rng):
+        raise ArithmeticError("mine")
+
+    tasks = noisy_tasks()
+    with config(executor="torch"):
+        alone = trained_alone(tasks)
+        tasks.insert(
+            2, make_task(rows=tasks[0].train, batch_size=8, augmentation=ByFunction(fails))
+        )
+        assert len({task.stack_key for task in tasks}) == 1
+        together = train(tasks)
+    assert isinstance(together.pop(2), ArithmeticError)
+    for ours, theirs in zip(together, alone, strict=True):
+        assert_same(ours, theirs)
+
+
 def test_functions_are_not_for_the_loops():
     with (
         config(executor="compiled"),

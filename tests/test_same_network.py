@@ -48,6 +48,15 @@ def drawn_noise(seed: int, *, sparse: bool) -> dict:
     }
 
 
+def drawn_activations(rng, loss: str, n: int) -> tuple[str, ...]:
+    drawn = tuple(str(rng.choice(list(ACTIVATIONS))) for _ in range(n))
+    if LOSSES[loss].smooth:
+        return drawn
+    # Gradients that are signs cancel, but for rounding; where all units below are dropped, what is
+    # left in a bias would decide on which side of a kink its unit is.
+    return tuple("elu" if name in ("relu", "leaky_relu") else name for name in drawn)
+
+
 def drawn_task(seed: int) -> TrainingTask:
     rng = np.random.default_rng(seed)
     choose = rng.choice
@@ -68,7 +77,7 @@ def drawn_task(seed: int) -> TrainingTask:
         validation=drawn_rows(rng, loss, 11, d, dtype, **form) if validated else None,
         early_stopping=bool(validated and rng.uniform() < 0.5),
         layer_sizes=(d, *hidden, 3),
-        activations=tuple(str(choose(list(ACTIVATIONS))) for _ in hidden),
+        activations=drawn_activations(rng, loss, len(hidden)),
         negative_slope=float(rng.uniform(0, 0.5)),
         dropout=tuple(float(p) for p in choose([0.0, 0.0, 0.3, 0.6], len(hidden)) * in_batches),
         loss=loss,
