@@ -146,23 +146,23 @@ class DropoutMasks:
                 self._levels[layer][k] = levels
             if threshold:
                 assert masks is not None
-                masks[k], shift = self._mask(k, threshold, levels)
+                shift = self._fill(masks[k], k, threshold, levels)
                 if shifts is not None:
                     shifts[k] = shift
         self._masks[layer], self._shifts[layer] = self._tensor(masks), self._tensor(shifts)
 
-    def _mask(self, k: int, threshold: float, levels: np.ndarray) -> tuple[Any, Any]:
-        """What levels make of network k's units: factors and shifts."""
-        kept = levels >= threshold
-        if not self._is_alpha[k]:
-            return np.multiply(kept, kept_scale(threshold)), 0.0
-        shift = np.where(kept, alpha_shift(threshold), alpha_dropped(threshold))
-        return np.multiply(kept, alpha_scale(threshold)), shift
+    def _fill(self, mask: np.ndarray, k: int, threshold: float, levels: np.ndarray) -> Any:
+        """Put the factors that levels make of network k's units into a mask; return the shifts."""
+        kept, is_alpha = levels >= threshold, self._is_alpha[k]
+        scale = alpha_scale(threshold) if is_alpha else kept_scale(threshold)
+        np.multiply(kept, scale, out=mask)
+        return np.where(kept, alpha_shift(threshold), alpha_dropped(threshold)) if is_alpha else 0.0
 
     def _set_mask(self, layer: int, k: int, levels: np.ndarray) -> None:
         """Put network k's mask for new probabilities in place of what it has."""
         threshold, shape = self.thresholds[k, layer], (len(self.generators), *levels.shape)
-        mask, shift = self._mask(k, threshold, levels) if threshold else (np.float32(1), 0.0)
+        mask = np.ones(levels.shape, dtype=np.float32)
+        shift = self._fill(mask, k, threshold, levels) if threshold else 0.0
         if self._masks[layer] is None:
             self._masks[layer] = torch.ones(shape, dtype=self.dtype, device=self.device)
         if self._shifts[layer] is None and self._is_alpha[k]:
