@@ -13,7 +13,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils._param_validation import Interval, Options, RealNotInt, StrOptions
 
 from ..augmentation import AUGMENTATIONS, is_augmentation
 from ..network.losses import LOSSES, losses_of
@@ -149,7 +149,7 @@ CONSTRAINTS: dict[str, list] = {
     "dropout": [_PROBABILITY, per_layer(_PROBABILITY)],
     "dropout_type": [StrOptions({"standard", "alpha"})],
     "dropout_schedule": [TableNames("..training.dropout_schedules", "DROPOUT_SCHEDULES")],
-    "dropout_cutoff": [_AT_LEAST_ONE, Interval(Real, 0, 1, closed="neither")],
+    "dropout_cutoff": [_AT_LEAST_ONE, Interval(RealNotInt, 0, 1, closed="neither")],
     "input_dropout": [_PROBABILITY],
     "augmentation": [
         StrOptions(set(AUGMENTATIONS)),
