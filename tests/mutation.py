@@ -44,6 +44,7 @@ ENOUGH = 0.95
 # The tests of each module: its own, then those that see it at work.
 MODULES = {
     "network.initialization": ["initialization", "stack", "oracles"],
+    "augmentation": ["augmentation", "presentation"],
     "network.rules": ["rules", "initialization"],
     "network.losses": ["losses", "mlp", "layers", "oracles"],
     "network.loss_of_classes": ["loss_of_classes", "losses", "oracles"],
@@ -62,6 +63,8 @@ MODULES = {
     "training.dropout": ["dropout", "stack"],
     "training.survivors": ["survivors"],
     "training.starting": ["starting", "lsuv", "fixup", "survivors", "stack"],
+    "training.dropout_schedules": ["dropout_schedules"],
+    "training.presentation": ["presentation"],
     "training.batches": ["batches", "stack", "oracles"],
     "training.validation": ["validation", "stack", "oracles"],
     "training.penalties": ["penalties", "stack", "oracles"],

@@ -13,7 +13,8 @@ import pytest
 import scipy.sparse
 from helpers import LOSSES_OF_LOOPS, assert_same, make_task, random_rows
 
-from skmlp import MLPClassifier, config
+from skmlp import GaussianNoise, Mixup, MLPClassifier, config
+from skmlp.augmentation import ByFunction
 from skmlp.network.activations import ACTIVATIONS
 from skmlp.network.losses import LOSSES
 from skmlp.task import TrainingResult
@@ -365,6 +366,11 @@ def test_what_is_plain():
         assert is_plain(replace(task, train=sparse)) == known
         assert is_plain(replace(task, validation=sparse)) == known
     assert is_plain(small(optimizer="lbfgs"))
+    rows = replace(task.train, X=scipy.sparse.csr_matrix(task.train.X))
+    assert is_plain(replace(task, augmentation=Mixup()))
+    assert is_plain(replace(task, train=rows, input_dropout=0.1))
+    assert not is_plain(replace(task, train=rows, augmentation=Mixup()))
+    assert not is_plain(replace(task, augmentation=ByFunction(lambda X, rng: X)))
 
 
 def test_the_penalty_of_tiny_weights_is_an_error_where_float32_cannot_hold_it():
@@ -405,6 +411,46 @@ def test_epochs_that_come_for_certain_are_one_call(monkeypatch):
     assert result.stopping_reason == "no_improvement"
     assert seen == [5, 1]  # the first loss is an improvement over none
     assert result.n_iter == 6
+
+
+@pytest.mark.parametrize(
+    ("schedule", "epochs"),
+    [("early", [4, 26]), ("late", [4, 26]), ("early_linear", [1] * 4 + [26])],
+)
+def test_a_call_ends_where_dropout_changes(monkeypatch, schedule, epochs):
+    seen = calls_of_loops(monkeypatch)
+    task = make_task(max_iter=30, dropout=0.3, batch_size=40, rows=random_rows(n=40))
+    loops([replace(task, dropout_schedule=schedule, dropout_cutoff=4)])
+    assert seen == epochs
+
+
+def test_rows_that_are_made_for_a_call_are_bounded(monkeypatch):
+    seen = calls_of_loops(monkeypatch)
+    task = make_task(rows=random_rows(n=40, d=5), max_iter=10, augmentation=GaussianNoise())
+    loops([task])
+    assert seen == [10]
+    seen.clear()
+    monkeypatch.setattr(network, "_MOST_SHOWN", 40 * 5 * 4)
+    loops([task])
+    assert seen == [4, 4, 2]
+
+
+@pytest.mark.parametrize("by_columns", [False, True])
+@pytest.mark.parametrize("sparse_rows", [False, True])
+def test_noise_in_small_and_large_networks(by_columns, sparse_rows):
+    """Alpha dropout has a form for each; rows that are made for a call, one for both."""
+    task = small(
+        hidden=(4, 3) if by_columns else (70, 60),
+        activations=("selu",) * 2,
+        dropout=0.4,
+        dropout_type="alpha",
+        input_dropout=0.3,
+        dropout_schedule="early_linear",
+        dropout_cutoff=3,
+        augmentation=None if sparse_rows else Mixup(),
+        max_iter=5,
+    )
+    both_ways(sparse(validated(task))[0] if sparse_rows else task, rtol=1e-8)
 
 
 def test_validated_epochs_are_one_call_until_patience_could_end(monkeypatch):

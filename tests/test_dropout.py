@@ -5,13 +5,15 @@ import pytest
 import torch
 
 from skmlp.training import draws
+from skmlp.training.draws import alpha_dropped, alpha_scale, alpha_shift
 from skmlp.training.dropout import DropoutMasks
+from skmlp.training.dropout_schedules import DropoutTime
 
 CPU = torch.device("cpu")
 WIDTHS, B = (50, 30), 16
 
 
-def masks(*probabilities, seeds=None):
+def masks(*probabilities, seeds=None, **others):
     seeds = seeds or range(len(probabilities))
     return DropoutMasks(
         probabilities,
@@ -20,6 +22,7 @@ def masks(*probabilities, seeds=None):
         [np.random.default_rng(seed) for seed in seeds],
         torch.float64,
         CPU,
+        **others,
     )
 
 
@@ -149,3 +152,97 @@ def test_masks_go_on_where_they_stopped_also_where_a_draw_ends(steps, monkeypatc
     resumed.go_to(step)
     for _ in range(3):
         assert torch.equal(whole.next_step(3)[0], resumed.next_step(3)[0])
+
+
+# Alpha dropout
+
+
+def test_alpha_dropout_multiplies_and_adds_where_dropout_only_multiplies():
+    plain, alpha = (masks((0.3, 0.0), types=[kind]) for kind in ("standard", "alpha"))
+    (mask, _), (factor, _) = plain.next_step(9), alpha.next_step(9)
+    shift, none = alpha.shifts(9)
+    assert none is None
+    assert plain.shifts(9) == []
+    kept, threshold = mask > 0, round(0.3 * 65536)
+    assert torch.equal(factor, kept * float(alpha_scale(threshold)))
+    assert shift.shape == (1, 9, WIDTHS[0])
+    assert torch.equal(shift[kept].unique(), torch.tensor([float(alpha_shift(threshold))]).double())
+    assert torch.equal(
+        shift[~kept].unique(), torch.tensor([float(alpha_dropped(threshold))]).double()
+    )
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5])
+def test_mean_and_variance_of_normal_units_stay(p):
+    drawn, rng = masks((p, p), types=["alpha"]), np.random.default_rng(0)
+    units = []
+    for _ in range(300):
+        (mask, _), (shift, _) = drawn.next_step(B), drawn.shifts(B)
+        units.append(torch.from_numpy(rng.normal(size=mask.shape)) * mask + shift)
+    units = torch.cat(units)
+    assert abs(units.mean()) < 5 / units.numel() ** 0.5
+    assert units.var().item() == pytest.approx(1.0, abs=0.03)
+
+
+def test_both_kinds_may_be_in_one_stack():
+    together = masks((0.3, 0.2), (0.4, 0.0), types=["standard", "alpha"])
+    alone = [masks((0.3, 0.2)), masks((0.4, 0.0), seeds=[1], types=["alpha"])]
+    for _ in range(together.steps_per_draw + 2):
+        factors, first, second = (drawn.next_step(B) for drawn in (together, *alone))
+        shifts = together.shifts(B)
+        assert torch.equal(factors[0], torch.cat([first[0], second[0]]))
+        assert not shifts[0][0].any()
+        assert torch.equal(shifts[0][1:], alone[1].shifts(B)[0])
+        assert torch.equal(factors[1][:1], first[1])
+        assert shifts[1] is None
+
+
+# Schedules
+
+
+@pytest.mark.parametrize("kind", ["standard", "alpha"])
+def test_masks_of_an_epoch_are_those_of_its_probability(kind):
+    """From one step to the next, in the middle of a draw and over its end."""
+    scheduled = masks((0.6, 0.2), types=[kind], scheduled=[True])
+    assert scheduled.steps_per_draw == 51
+    for factor, n_steps in [(0.0, 5), (1.0, 20), (0.5, 40), (0.0, 3), (0.25, 60)]:
+        scheduled.set_time(0, DropoutTime(factor))
+        # the same levels, compared with another probability
+        fresh = masks((0.6 * factor, 0.2 * factor), types=[kind])
+        fresh._draws[:] = True
+        state, position = scheduled.position(0)
+        fresh.generators[0].bit_generator.state = state
+        fresh.go_to(position)
+        for _ in range(n_steps):
+            for ours, theirs in zip(scheduled.next_step(B), fresh.next_step(B), strict=True):
+                expected = torch.ones_like(ours) if theirs is None and ours is not None else theirs
+                assert ours is expected is None or torch.equal(ours, expected)
+            for ours, theirs in zip(scheduled.shifts(B), fresh.shifts(B), strict=True):
+                expected = torch.zeros_like(ours) if theirs is None and ours is not None else theirs
+                assert ours is expected is None or torch.equal(ours, expected)
+
+
+def test_networks_of_a_stack_have_schedules_of_their_own():
+    probabilities, scheduled = [(0.3, 0.3), (0.5, 0.0), (0.4, 0.4)], [False, True, True]
+    together = masks(*probabilities, scheduled=scheduled)
+    alone = [masks(p, seeds=[k], scheduled=[scheduled[k]]) for k, p in enumerate(probabilities)]
+    for step in range(3 * together.steps_per_draw):
+        for k, when, time in [
+            (1, 0, DropoutTime(0.0)),
+            (1, 20, DropoutTime(1.0)),
+            (2, 30, DropoutTime(0.5)),
+            (2, 70, DropoutTime(0.0, True)),
+        ]:
+            if step == when:
+                together.set_time(k, time)
+                alone[k].set_time(0, time)
+        if step == 90:
+            together.keep([2, 1])
+        of_all = together.next_step(B)
+        for place, k in enumerate([2, 1] if step >= 90 else [0, 1, 2]):
+            own = alone[k].next_step(B) if alone[k].active else [None, None]
+            for layer, mask in enumerate(own):
+                ours = torch.ones(B, WIDTHS[layer]).double() if mask is None else mask[0]
+                found = of_all[layer]
+                assert torch.equal(torch.ones_like(ours) if found is None else found[place], ours)
+    assert not alone[2].active

@@ -49,6 +49,28 @@ def sinking(fraction):
     return 1 - fraction
 
 
+def shaken(X, rng):
+    return X * rng.uniform(0.8, 1.2, X.shape)
+
+
+AUGMENTATIONS = [
+    None, None, None, "gaussian_noise", skmlp.Mixup(0.5), skmlp.FeatureSwap(0.3, True), shaken
+]  # fmt: skip
+
+
+def random_noise(rng: np.random.Generator) -> dict:
+    """What is random in training besides the order of rows and what is dropped."""
+    noise = {
+        "dropout_schedule": rng.choice(["constant", "constant", "early", "early_linear", "late"]),
+        "dropout_cutoff": [1, 2, 3, 0.5][rng.integers(4)],
+        "input_dropout": float(rng.choice([0.0, 0.0, 0.1])),
+        "augmentation": AUGMENTATIONS[rng.integers(len(AUGMENTATIONS))],
+    }
+    if rng.random() < 0.15:
+        noise |= {"activation": "selu", "dropout_type": "alpha"}
+    return noise
+
+
 def random_configuration(rng: np.random.Generator) -> Configuration:
     def one_of(*values):
         return values[rng.integers(len(values))]
@@ -105,6 +127,7 @@ def random_configuration(rng: np.random.Generator) -> Configuration:
             "stochastic_depth": one_of(None, 0.8, 0.3),
             "initialization": one_of(parameters["initialization"], *starts),
         }
+    parameters |= random_noise(np.random.default_rng([parameters["random_state"], 1]))
     fit_parameters = {}
     if rng.random() < 0.3:
         fit_parameters["sample_weight"] = rng.uniform(0.1, 2.0, n)

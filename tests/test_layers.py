@@ -17,7 +17,15 @@ from sklearn.model_selection import GridSearchCV
 
 from skmlp import MLPClassifier, MLPRegressor, fused
 from skmlp.network.architecture import KINDS, Architecture
-from skmlp.network.layers import NORMALIZATIONS, BatchNorm, LayerNorm, Step, layers_of, slots_of
+from skmlp.network.layers import (
+    NORMALIZATIONS,
+    BatchNorm,
+    Dropout,
+    LayerNorm,
+    Step,
+    layers_of,
+    slots_of,
+)
 from skmlp.network.losses import LOSSES, Loss
 from skmlp.network.mlp import StackedMLP
 from skmlp.training import train
@@ -167,6 +175,16 @@ def test_before_any_batch_units_are_taken_as_normalized():
     assert own[4].item() == 0
 
 
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("shifted", [False, True])
+def test_dropout_multiplies_by_its_mask_and_then_adds_its_shift(masked, shifted):
+    x, mask, shift = (tensor(2, 9, 5) + k for k in range(3))
+    step = Step(True, 1.0, [None, mask] if masked else (), [None, shift] if shifted else ())
+    expected = x * (mask if masked else 1.0) + (shift if shifted else 0.0)
+    assert torch.equal(Dropout(1).forward(x, [], step), expected)
+    assert torch.equal(Dropout(0).forward(x, [], step), x)
+
+
 # Networks
 
 
@@ -180,12 +198,13 @@ def test_gradients_pass_central_differences(name):
     x, targets = tensor(2, 9, 5), torch.from_numpy(np.eye(3)[rng.integers(0, 3, (2, 9))])
     scale = shares_of(rng.uniform(0.1, 1, (2, 9)))
     masks = [torch.from_numpy(rng.integers(0, 2, (2, 9, w)) * 2.0) for w in (7, 6)]
+    shifts = [torch.from_numpy(rng.normal(size=(2, 9, 7))), None]
     with torch.no_grad():
-        module.compute_gradients(x, targets, scale, masks)
+        module.compute_gradients(x, targets, scale, masks, shifts)
         gradient, flat, h = module.gradients.flat.clone(), module.blocks.flat, 1e-5
 
         def value():
-            logits = module.compute_gradients(x, targets, scale, masks)
+            logits = module.compute_gradients(x, targets, scale, masks, shifts)
             return (module.loss.per_row(logits, targets).unsqueeze(2) * scale).sum().item()
 
         for i in rng.choice(len(flat), 60, replace=False):

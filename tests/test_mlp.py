@@ -86,7 +86,11 @@ def test_gradients_are_autograds(sizes, K, masked):
         torch.from_numpy(rng.integers(0, 2, (K, 9, width)) * 2.0) if i in masked else None
         for i, width in enumerate(sizes[1:-1])
     ]
-    logits = module.compute_gradients(x, t, scale, masks)
+    shifts = [  # of alpha dropout; some networks of a stack have it
+        torch.from_numpy(rng.normal(size=(K, 9, width))) if i in masked[:2] else None
+        for i, width in enumerate(sizes[1:-1])
+    ]
+    logits = module.compute_gradients(x, t, scale, masks, shifts)
     weights = [w.clone().requires_grad_() for w in module.blocks.weights]
     biases = [b.clone().requires_grad_() for b in module.blocks.biases]
     h = x
@@ -94,6 +98,7 @@ def test_gradients_are_autograds(sizes, K, masked):
         h = h @ w + b
         if i < len(names):
             h = SMOOTH[names[i]](h) * (1.0 if masks[i] is None else masks[i])
+            h = h if shifts[i] is None else h + shifts[i]
     torch.testing.assert_close(logits, h.detach())
     (module.loss.per_row(h, t).unsqueeze(2) * scale).sum().backward()
     for ours, theirs in zip(module.gradients.all, [*weights, *biases], strict=True):

@@ -24,6 +24,8 @@ from skmlp.estimators.constraints import (
         (names.ScheduleName, "learning_rate", CONSTRAINTS),
         (names.RegressionLossName, "loss", REGRESSOR_CONSTRAINTS),
         (names.ClassificationLossName, "loss", CLASSIFIER_CONSTRAINTS),
+        (names.DropoutScheduleName, "dropout_schedule", CONSTRAINTS),
+        (names.AugmentationName, "augmentation", CONSTRAINTS),
     ],
 )
 def test_names_are_those_of_the_tables(names, parameter, constraints):

@@ -21,7 +21,7 @@ from helpers import (
     every_array,
 )
 
-from skmlp import config
+from skmlp import FeatureSwap, GaussianNoise, Mixup, config
 from skmlp.network.activations import ACTIVATIONS
 from skmlp.network.initialization import INITIALIZATIONS
 from skmlp.network.loss_forms import Bounded, Groups, Several, loss_of
@@ -29,6 +29,7 @@ from skmlp.network.losses import LOSSES
 from skmlp.task import FULL_BATCH_OPTIMIZERS, OptimizerSettings, Rows, TrainingTask
 from skmlp.training import train
 from skmlp.training.compiled.arrays import is_plain
+from skmlp.training.dropout_schedules import DROPOUT_SCHEDULES
 from skmlp.training.optimizers import OPTIMIZERS
 from skmlp.training.progress import DivergenceError
 from skmlp.training.schedules import MOMENTA, SCHEDULES
@@ -83,6 +84,28 @@ def drawn_layer_rates(rng, n_layers):
     return tuple(float(rate) for rate in rng.choice([0.0, 0.5, 1.0, 2.0], n_layers))
 
 
+def drawn_noise(seed: int, *, sparse: bool) -> dict:
+    """All that is random in training, but for the order of rows and what is dropped."""
+    rng = np.random.default_rng([seed, 1])
+    rules = [None, None, GaussianNoise(0.3), Mixup(0.5), FeatureSwap(0.3), FeatureSwap(0.5, True)]
+    return {
+        "dropout_type": str(rng.choice(["standard", "standard", "alpha"])),
+        "dropout_schedule": str(rng.choice(list(DROPOUT_SCHEDULES))),
+        "dropout_cutoff": int(rng.integers(1, 5)),
+        "input_dropout": float(rng.choice([0.0, 0.0, 0.2])),
+        "augmentation": None if sparse else rules[rng.integers(len(rules))],
+    }
+
+
+def drawn_activations(rng, loss: str, n: int) -> tuple[str, ...]:
+    drawn = tuple(str(rng.choice(list(ACTIVATIONS))) for _ in range(n))
+    if LOSSES[loss].smooth:
+        return drawn
+    # Gradients that are signs cancel, but for rounding; where all units below are dropped, what is
+    # left in a bias would decide on which side of a kink its unit is.
+    return tuple("elu" if name in ("relu", "leaky_relu") else name for name in drawn)
+
+
 def drawn_task(seed: int) -> TrainingTask:
     rng = np.random.default_rng(seed)
     choose = rng.choice
@@ -106,7 +129,7 @@ def drawn_task(seed: int) -> TrainingTask:
         validation=drawn_rows(rng, drawn, 11, d, dtype, **form) if validated else None,
         early_stopping=bool(validated and rng.uniform() < 0.5),
         layer_sizes=(d, *hidden, drawn.n_logits),
-        activations=tuple(str(choose(list(ACTIVATIONS))) for _ in hidden),
+        activations=drawn_activations(rng, loss, len(hidden)),
         negative_slope=float(rng.uniform(0, 0.5)),
         dropout=tuple(float(p) for p in choose([0.0, 0.0, 0.3, 0.6], len(hidden)) * in_batches),
         loss=drawn.loss,
@@ -145,6 +168,7 @@ def drawn_task(seed: int) -> TrainingTask:
         tol=float(choose([0.0, 0.5])),
         n_iter_no_change=int(rng.integers(1, 6)),
         keep_checkpoint=bool(in_batches and rng.uniform() < 0.3),
+        **(drawn_noise(seed, sparse=form["sparse"]) if in_batches else {}),
     )
 
 
@@ -155,6 +179,14 @@ def other_options(task: TrainingTask) -> tuple[float, ...]:
     rng = np.random.default_rng(task.seed + N_DRAWS)
     drawn = (float(rng.uniform(*RANGES[name])) for _ in own)
     return (*drawn, *(2 * bound for bound in values[len(own) :]))
+
+
+def beside(task: TrainingTask) -> TrainingTask:
+    """A network that may be in one stack with the task's."""
+    seed = task.seed + N_DRAWS
+    in_batches = task.optimizer.family not in FULL_BATCH_OPTIMIZERS
+    noise = drawn_noise(seed, sparse=scipy.sparse.issparse(task.train.X)) if in_batches else {}
+    return replace(task, seed=seed, loss_options=other_options(task), **noise)
 
 
 def by(executor, tasks):
@@ -168,9 +200,7 @@ def test_a_network_is_the_same_whoever_trains_it(first):
     assert all(map(is_plain, tasks))
     expected = [by("torch", [task])[0] for task in tasks]
     # beside copies of other seeds, they are stacks
-    others = [
-        replace(task, seed=task.seed + N_DRAWS, loss_options=other_options(task)) for task in tasks
-    ]
+    others = [beside(task) for task in tasks]
     together = by("torch", [*tasks, *others])[:AT_ONCE]
     ways = {
         "compiled": [by("compiled", [task])[0] for task in tasks],

@@ -7,7 +7,7 @@ from typing import assert_type
 
 import numpy as np
 
-from skmlp import MLPClassifier, MLPRegressor, Normal, VarianceScaling
+from skmlp import Mixup, MLPClassifier, MLPRegressor, Normal, VarianceScaling
 
 
 def right(X: np.ndarray, y: np.ndarray) -> None:
@@ -27,6 +27,10 @@ def right(X: np.ndarray, y: np.ndarray) -> None:
     MLPClassifier(learning_rate=lambda f: 1 - f, warmup=5, layer_learning_rates=(0, 1))
     MLPClassifier(initialization=VarianceScaling(2, "fan_out"), bias_initialization="torch")
     MLPRegressor(initialization=Normal(0.1), bias_initialization=0.5)
+    MLPClassifier(dropout=0.1, dropout_schedule="early", dropout_cutoff=10, dropout_type="alpha")
+    MLPRegressor(input_dropout=0.1, augmentation=Mixup(0.4))
+    MLPRegressor(augmentation="feature_swap", dropout_cutoff=0.3)
+    MLPClassifier(augmentation=lambda X, rng: X)
 
 
 def wrong() -> None:
@@ -34,6 +38,8 @@ def wrong() -> None:
     MLPClassifier(optimizer="adm")  # type: ignore[arg-type]
     MLPClassifier(initialization="he")  # type: ignore[arg-type]
     MLPClassifier(bias_initialization="ones")  # type: ignore[arg-type]
+    MLPClassifier(dropout_schedule="linear")  # type: ignore[arg-type]
+    MLPClassifier(augmentation="noise")  # type: ignore[arg-type]
     VarianceScaling(mode="fan")  # type: ignore[arg-type]
     MLPClassifier(learning_rate=0.1)  # type: ignore[arg-type]
     MLPClassifier(learning_rate=lambda: 1.0)  # type: ignore[arg-type, misc]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
+    from .augmentation import FeatureSwap, GaussianNoise, Mixup
     from .comparison import compare
     from .estimators.classifier import MLPClassifier
     from .estimators.regressor import MLPRegressor
@@ -22,8 +23,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Constant",
+    "FeatureSwap",
+    "GaussianNoise",
     "MLPClassifier",
     "MLPRegressor",
+    "Mixup",
     "Normal",
     "Orthogonal",
     "TruncatedNormal",
@@ -39,8 +43,11 @@ __all__ = [
 # answer an interrupt from its first moment on.
 _HOMES = {
     "Constant": "network.rules",
+    "FeatureSwap": "augmentation",
+    "GaussianNoise": "augmentation",
     "MLPClassifier": "estimators.classifier",
     "MLPRegressor": "estimators.regressor",
+    "Mixup": "augmentation",
     "Normal": "network.rules",
     "Orthogonal": "network.rules",
     "TruncatedNormal": "network.rules",

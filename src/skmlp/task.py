@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from .augmentation import Augmentation
 from .network.architecture import Architecture, NetworkArrays
 from .network.loss_forms import Key
 
@@ -63,15 +64,18 @@ class Rows:
 
 @dataclass
 class RandomStates:
-    """Where the random streams of a training stand: row order, dropout and stochastic depth.
+    """Where the random streams of a training stand: of what `random_streams` and others draw.
 
     Dropout masks are drawn for many steps at once: ``dropout`` is the state before the draw that
-    the next step belongs to, ``dropout_steps`` how many of its steps are used up.
+    the next step belongs to, ``dropout_steps`` how many of its steps are used up. ``augmentation``
+    and ``inputs`` (dropout of inputs) are None for a stream that has not been used.
     """
 
     order: Mapping[str, Any]
     dropout: Mapping[str, Any]
     dropout_steps: int
+    augmentation: Mapping[str, Any] | None = None
+    inputs: Mapping[str, Any] | None = None
     depth: Mapping[str, Any] | None = None
 
 
@@ -152,7 +156,8 @@ class Common:
 class TrainingTask(Common):
     """Everything that training one network needs: what is common to a stack, and its own.
 
-    ``loss_options``: those that the loss' row names. ``dropout`` has one entry per hidden layer.
+    ``loss_options``: those that the loss' row names. ``dropout`` has one entry per hidden layer;
+    ``dropout_cutoff`` is in epochs.
     ``alpha``, ``l1_ratio``: penalty alpha·(l1_ratio·|W|₁ + (1 - l1_ratio)/2·|W|²) divided by the
     batch's sum of weights, as scikit-learn's MLP divides it. ``weight_decay``: each step multiplies
     W by 1 - learning rate · weight_decay. Biases are never penalized. ``stochastic_depth``: the
@@ -174,6 +179,11 @@ class TrainingTask(Common):
     weight_decay: float = 0.0
     dropout: tuple[float, ...] = ()
     stochastic_depth: float = 1.0
+    dropout_type: str = "standard"
+    dropout_schedule: str = "constant"
+    dropout_cutoff: int = 1
+    input_dropout: float = 0.0
+    augmentation: Augmentation | None = None
     max_grad_norm: float | None = None
     max_grad_value: float | None = None
     learning_rate_init: float = 1e-3

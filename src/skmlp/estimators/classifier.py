@@ -18,9 +18,11 @@ from .class_weight import weighted_by_class
 from .constraints import CLASSIFIER_CONSTRAINTS, CONSTRAINTS
 from .names import (
     Activations,
+    Augment,
     BiasInitialization,
     ClassificationLossName,
     ClassWeight,
+    DropoutScheduleName,
     Initialization,
     LayerSizes,
     LearningRate,
@@ -153,6 +155,27 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         torch, and 0 otherwise.
     dropout : float or sequence of float, default=0.0
         Probability that a hidden unit's output is dropped in training, or one per hidden layer.
+    dropout_type : {"standard", "alpha"}, default="standard"
+        What is dropped becomes zero, and the rest is multiplied by 1/(1 - p). "alpha", for "selu":
+        it becomes the limit of selu, and units are scaled and shifted so that their mean and
+        variance stay (Klambauer et al. 2017, arXiv:1706.02515).
+    dropout_schedule : {"constant", "early", "early_linear", "late"}, default="constant"
+        When ``dropout`` and ``input_dropout`` apply (Liu et al. 2023, arXiv:2303.01500): always; in
+        the epochs before ``dropout_cutoff``; in these, less with every epoch, from p down to zero
+        at the cutoff; or from the cutoff on.
+    dropout_cutoff : int or float, default=0.5
+        After how many epochs, or after which share of ``max_iter`` (above 0, below 1). With
+        ``warm_start`` and ``partial_fit`` all epochs since the first count.
+    input_dropout : float, default=0.0
+        Probability that an input is dropped in training: it becomes zero, the others are multiplied
+        by 1/(1 - p).
+    augmentation : str, rule such as `skmlp.GaussianNoise`, callable or None, default=None
+        What rows become each time that they are trained on, before ``input_dropout``:
+        ``GaussianNoise(scale=0.1)`` is added to the features, ``Mixup(alpha=0.2)`` mixes pairs of
+        rows with their targets and weights, ``FeatureSwap(p=0.1)`` takes features of other rows;
+        "gaussian_noise", "mixup" and "feature_swap" are these. A callable gets ``(X, rng)``, the
+        batch's rows and a `numpy.random.Generator`, and returns new rows of that shape. Sparse
+        rows are filled in, batch by batch.
     max_grad_norm : float, default=None
         Gradients whose norm, over all layers, is larger are scaled down to it.
     max_grad_value : float, default=None
@@ -202,8 +225,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     shuffle : bool, default=True
         Whether rows are in a new order every epoch.
     random_state : int, RandomState instance or None, default=None
-        Decides starting weights, row order, dropout, stochastic depth and the validation split.
-        None draws fresh entropy; global generators are never used nor changed.
+        Decides starting weights, row order, dropout, stochastic depth, augmentation and the
+        validation split. None draws fresh entropy; global generators are never used nor changed.
     tol : float, default=1e-4
         Smallest improvement that counts; for "lbfgs" the largest gradient entry at the end.
     verbose : bool or int, default=False
@@ -345,6 +368,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         l1_ratio: float = 0.0,
         weight_decay: float | Literal["auto"] = "auto",
         dropout: float | Sequence[float] = 0.0,
+        dropout_type: Literal["standard", "alpha"] = "standard",
+        dropout_schedule: DropoutScheduleName = "constant",
+        dropout_cutoff: float = 0.5,
+        input_dropout: float = 0.0,
+        augmentation: Augment = None,
         max_grad_norm: float | None = None,
         max_grad_value: float | None = None,
         batch_size: int | Literal["auto"] = "auto",

@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 from sklearn.utils._param_validation import Interval, Options, RealNotInt, StrOptions
 
+from ..augmentation import AUGMENTATIONS, is_augmentation
 from ..network.initialization import WHOLE_NETWORK
 from ..network.losses import LOSSES, Loss, losses_of
 from ..network.rules import WeightRule, is_finite
 from ..task import FULL_BATCH_OPTIMIZERS
+from .rows import per_layer as each_layer
 
 # Schedules that full-batch methods leave unread, as scikit-learn's does; the others are errors.
 _UNREAD_SCHEDULES = ("constant", "invscaling", "adaptive")
@@ -181,6 +183,15 @@ CONSTRAINTS: dict[str, list] = {
     "l1_ratio": [Interval(Real, 0, 1, closed="both")],
     "weight_decay": [StrOptions({"auto"}), _NON_NEGATIVE],
     "dropout": [_PROBABILITY, per_layer(_PROBABILITY)],
+    "dropout_type": [StrOptions({"standard", "alpha"})],
+    "dropout_schedule": [TableNames("..training.dropout_schedules", "DROPOUT_SCHEDULES")],
+    "dropout_cutoff": [_AT_LEAST_ONE, Interval(RealNotInt, 0, 1, closed="neither")],
+    "input_dropout": [_PROBABILITY],
+    "augmentation": [
+        StrOptions(set(AUGMENTATIONS)),
+        Checked(is_augmentation, "a rule, such as skmlp.GaussianNoise(), or a callable"),
+        None,
+    ],
     "max_grad_norm": [_POSITIVE, None],
     "max_grad_value": [_POSITIVE, None],
     "batch_size": [StrOptions({"auto"}), _AT_LEAST_ONE],
@@ -263,6 +274,7 @@ def check_together(estimator: Any, n_hidden: int, weight_decay: float) -> None:
     _check_depth(estimator, name, n_hidden)
     loss = None if callable(estimator.loss) else _loss(estimator)
     _check_loss(estimator, name, loss)
+    _check_alpha_dropout(estimator, n_hidden, name)
     if estimator.optimizer in FULL_BATCH_OPTIMIZERS:
         _check_full_batch(estimator, name, loss)
     if "lr" in getattr(estimator.optimizer, "keywords", {}):
@@ -375,6 +387,24 @@ def _check_loss(estimator: Any, name: str, loss: Loss | None) -> None:
         )
 
 
+def _check_alpha_dropout(estimator: Any, n_hidden: int, name: str) -> None:
+    if estimator.dropout_type != "alpha":
+        return
+    pairs = zip(
+        each_layer(estimator.activation, n_hidden),
+        each_layer(estimator.dropout, n_hidden),
+        strict=True,
+    )
+    others = [activation for activation, p in pairs if p > 0 and activation != "selu"]
+    if others:
+        raise ValueError(
+            f"The 'dropout_type' parameter of {name} must be 'standard' where units of another "
+            f"activation than 'selu' are dropped: 'alpha' gives them the limit of selu. Got "
+            f"'alpha' with activation {others[0]!r}: set activation='selu', or "
+            "dropout_type='standard'."
+        )
+
+
 def _check_full_batch(estimator: Any, name: str, loss: Loss | None) -> None:
     if loss is not None and not loss.smooth:
         smooth = "'huber' or 'log_cosh'" if loss.problem == "numbers" else "'squared_hinge'"
@@ -387,6 +417,9 @@ def _check_full_batch(estimator: Any, name: str, loss: Loss | None) -> None:
         "normalization": estimator.normalization == "batch",
         "dropout": np.any(np.asarray(estimator.dropout) > 0),
         "stochastic_depth": _drops_blocks(estimator),
+        "dropout_schedule": estimator.dropout_schedule != "constant",
+        "input_dropout": estimator.input_dropout > 0,
+        "augmentation": estimator.augmentation is not None,
         "weight_decay": estimator.weight_decay not in ("auto", 0),
         "max_grad_norm": estimator.max_grad_norm is not None,
         "max_grad_value": estimator.max_grad_value is not None,

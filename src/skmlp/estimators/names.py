@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ..augmentation import Augmentation
+
 ActivationName = Literal[
     "identity",
     "logistic",
@@ -57,6 +59,8 @@ ScheduleName = Literal[
     "restarts",
     "one_cycle",
 ]
+DropoutScheduleName = Literal["constant", "early", "early_linear", "late"]
+AugmentationName = Literal["gaussian_noise", "mixup", "feature_swap"]
 RegressionLossName = Literal[
     "squared_error",
     "absolute_error",
@@ -78,5 +82,6 @@ BiasInitialization = BiasInitializationName | float | None
 LearningRate = ScheduleName | Callable[[float], float]  # of the fraction of training
 Optimizer = OptimizerName | Callable[..., Any]  # a torch.optim class, or a partial of one
 OwnLoss = Callable[[Any, Any], Any]  # tensors z and t of shape (n, m) to losses (n,)
+Augment = AugmentationName | Augmentation | Callable[[np.ndarray, np.random.Generator], Any] | None
 ClassWeight = dict[Any, float] | list[dict[Any, float]] | Literal["balanced"] | None
 RandomState = int | np.random.RandomState | None

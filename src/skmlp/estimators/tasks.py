@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import get_tags
 
+from ..augmentation import augmentation_of
 from ..machine.device import resolve_device, resolve_dtype
 from ..machine.warnings import warn_caller
 from ..network.loss_forms import Key, loss_of
@@ -103,6 +104,11 @@ class TaskMaker(BaseEstimator, ABC):
             weight_decay=self._weight_decay(),
             dropout=tuple(float(p) for p in per_layer(self.dropout, len(hidden))),
             stochastic_depth=float(1.0 if self.stochastic_depth is None else self.stochastic_depth),
+            dropout_type=self.dropout_type,
+            dropout_schedule=self.dropout_schedule,
+            dropout_cutoff=self._dropout_cutoff(),
+            input_dropout=float(self.input_dropout),
+            augmentation=augmentation_of(self.augmentation),
             max_grad_norm=self.max_grad_norm,
             max_grad_value=self.max_grad_value,
             learning_rate_init=float(self.learning_rate_init),
@@ -157,6 +163,13 @@ class TaskMaker(BaseEstimator, ABC):
 
         family = OPTIMIZERS.get(self.optimizer) if isinstance(self.optimizer, str) else None
         return family.default_weight_decay if family else 0.0
+
+    def _dropout_cutoff(self) -> int:
+        """In epochs: a share of ``max_iter`` is rounded, to at least one."""
+        cutoff = self.dropout_cutoff
+        if isinstance(cutoff, Integral):
+            return int(cutoff)
+        return max(1, round(float(cutoff) * self.max_iter))
 
     def _batch_size(self, n: int) -> int:
         if self.batch_size == "auto":

@@ -36,6 +36,8 @@ class Step(NamedTuple):
         Of the block that a layer is in: those of networks without it see none of its rows.
     visit : callable or None
         ``visit(x, weights, biases)`` is called with each linear layer before it is used.
+    shifts : sequence of (Tensor of shape (K, B, width) or None)
+        Alpha dropout: what is then added to it.
     """
 
     training: bool = False
@@ -44,6 +46,7 @@ class Step(NamedTuple):
     survivors: Sequence[bool | Tensor] = ()
     alive: Tensor | None = None
     visit: Callable[[Tensor, Tensor, Tensor], None] | None = None
+    shifts: Sequence[Tensor | None] = ()
 
 
 PREDICTION = Step()
@@ -112,7 +115,9 @@ class Dropout:
 
     def forward(self, x: Tensor, own: Sequence[Tensor], step: Step) -> Tensor:
         mask = step.masks[self.place] if step.masks else None
-        return x if mask is None else x * mask
+        shift = step.shifts[self.place] if step.shifts else None
+        x = x if mask is None else x * mask
+        return x if shift is None else x + shift
 
 
 # As torch.nn's layers have them.

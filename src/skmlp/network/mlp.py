@@ -220,6 +220,7 @@ class StackedMLP(torch.nn.Module):
         targets: Tensor,
         scale: float | Tensor,
         masks: Sequence[Tensor | None] | None = None,
+        shifts: Sequence[Tensor | None] = (),
     ) -> Tensor:
         """Write Σ_rows scale · ∂loss/∂parameters into ``gradients``; return the logits.
 
@@ -231,17 +232,19 @@ class StackedMLP(torch.nn.Module):
             Weight of each row in the batch's loss; 0 for rows that only fill the batch up.
         masks : sequence of (Tensor of shape (K, B, width) or None), optional
             Dropout: what each hidden layer's output is multiplied by.
+        shifts : sequence of (Tensor of shape (K, B, width) or None)
+            Alpha dropout: what is then added to it.
 
         Returns
         -------
         Tensor of shape (K, B, m)
         """
         if not self.by_hand:
-            step = Step(True, scale, masks or (), self.survivors)
+            step = Step(True, scale, masks or (), self.survivors, shifts=shifts)
             return self._gradients_by_autograd(x, targets, step)
         space = self._work_space(x.shape[1])
         masks = masks or space.no_masks
-        logits, inputs, saved = self._forward_saving(x, masks, space)
+        logits, inputs, saved = self._forward_saving(x, masks, shifts, space)
         delta = self.loss.gradient(logits, targets).mul_(scale)
         self._backward(delta, inputs, saved, masks, space)
         return logits
@@ -254,7 +257,7 @@ class StackedMLP(torch.nn.Module):
         logits.backward(self.loss.gradient(found, targets).mul_(step.share))
         return found
 
-    def _forward_saving(self, x, masks, space):
+    def _forward_saving(self, x, masks, shifts, space):
         blocks, slope = self.blocks, self.negative_slope
         inputs, saved, h = [x], [], x
         for i, activation in enumerate(self.activation_functions):
@@ -265,6 +268,8 @@ class StackedMLP(torch.nn.Module):
             saved.append(h if activation.saves_output else z)
             if masks[i] is not None:
                 h = h * masks[i]
+                if shifts and shifts[i] is not None:
+                    h.add_(shifts[i])
             inputs.append(h)
         logits = torch.bmm(h, blocks.weights[-1]).add_(blocks.biases[-1])
         return logits, inputs, saved

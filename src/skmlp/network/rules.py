@@ -10,10 +10,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import erf, exp, pi, sqrt
+from math import erf, exp, isfinite, pi, sqrt
 from numbers import Real
-from sys import float_info
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,32 +62,20 @@ def is_finite(value: object) -> bool:
     """Whether a value is a number that a float can hold."""
     if not isinstance(value, Real) or isinstance(value, bool):
         return False
-    number: Any = value
-    return bool(abs(number) <= float_info.max)  # False for NaN, too
+    try:
+        return isfinite(float(value))
+    except OverflowError:  # of an integer or a fraction
+        return False
 
 
-class WeightRule(ABC):
-    """Starting weights by a rule with parameters; biases start at zero.
+class Rule:
+    """A value with parameters, for the estimators' parameters.
 
     Raises
     ------
     ValueError
         At construction, if a parameter has no meaning.
     """
-
-    @abstractmethod
-    def __call__(self, shape: Shape, rng: np.random.Generator) -> Weights:
-        """Weights of one layer.
-
-        Parameters
-        ----------
-        shape : (fan_in, fan_out)
-        rng : numpy.random.Generator
-
-        Returns
-        -------
-        ndarray of shape (fan_in, fan_out)
-        """
 
     def _check_number(self, name: str, *, positive: bool) -> None:
         """Check a parameter, and make it a float: NumPy's numbers have a ``repr`` of their own."""
@@ -108,6 +95,24 @@ class WeightRule(ABC):
                 f"{', '.join(map(repr, table))}. Got {value!r} instead."
             )
         object.__setattr__(self, name, str(value))
+
+
+class WeightRule(Rule, ABC):
+    """Starting weights by a rule with parameters; biases start at zero."""
+
+    @abstractmethod
+    def __call__(self, shape: Shape, rng: np.random.Generator) -> Weights:
+        """Weights of one layer.
+
+        Parameters
+        ----------
+        shape : (fan_in, fan_out)
+        rng : numpy.random.Generator
+
+        Returns
+        -------
+        ndarray of shape (fan_in, fan_out)
+        """
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,10 @@ import scipy.sparse
 import torch
 from torch import Tensor
 
+from ..augmentation import Batch
 from ..network.tensors import dense_tensor
 from ..task import Rows
+from .presentation import Presentation
 
 # Rows are gathered for several steps at once, up to about this many bytes: one gather costs
 # as much as a few small steps' worth of overhead, and beyond the cache it gains nothing. On an
@@ -139,34 +141,56 @@ class RowStore:
     def bytes_per_row(self) -> int:
         return len(self.weights) * self.X.shape[1] * self.dtype.itemsize
 
-    def chunk(self, orders: Sequence[RowOrder], n_steps: int) -> Chunk:
-        """Take the next ``n_steps`` batches of every network."""
+    def chunk(
+        self,
+        orders: Sequence[RowOrder],
+        n_steps: int,
+        presentations: Sequence[Presentation] = (),
+    ) -> Chunk:
+        """Take the next ``n_steps`` batches of every network, as they are shown to it."""
         taken = [order.take(n_steps) for order in orders]
         batch = orders[0].batch_size
         filled, counts = _side_by_side(taken)
         begins = np.arange(0, filled.shape[1], batch)
         lengths = np.clip(counts[:, None] - begins, 0, batch)
-        scale, weight_sums = self._scale(taken, begins, filled.shape[1], lengths)
+        X = self._gather(self.X, filled, self._X_offsets)
+        targets = self._gather(self.targets, filled, self._target_offsets)
+        weights = [
+            None if w is None else w[rows] for w, rows in zip(self.weights, taken, strict=True)
+        ]
+        if any(each.active for each in presentations):
+            X, targets, weights = self._shown(presentations, counts, X, targets, weights)
+        scale, weight_sums = self._scale(weights, begins, filled.shape[1], lengths)
         return Chunk(
             rows=filled,
-            X=self._gather(self.X, filled, self._X_offsets),
-            targets=self._gather(self.targets, filled, self._target_offsets),
+            X=X,
+            targets=targets,
             scale=scale,
             weight_sums=weight_sums,
             n_rows=lengths,
             batch_size=batch,
         )
 
-    def _scale(self, taken, begins, width, lengths):
-        filled_up = any(len(rows) != width for rows in taken)
-        if not filled_up and all(w is None for w in self.weights):
+    def _shown(self, presentations, counts, X: Tensor, targets: Tensor, weights: list):
+        """What networks are shown in place of rows, which are made on the CPU."""
+        all_X, all_targets = (tensor.cpu().numpy() for tensor in (X, targets))
+        for k, (each, n) in enumerate(zip(presentations, counts, strict=True)):
+            if each.active:
+                shown = each.shown(Batch(all_X[k, :n], all_targets[k, :n], weights[k]), n)
+                all_X[k, :n], all_targets[k, :n], weights[k] = shown
+        X, targets = (torch.from_numpy(a).to(self.device) for a in (all_X, all_targets))
+        return X, targets, weights
+
+    def _scale(self, weights: list, begins, width: int, lengths):
+        counts = lengths.sum(1)
+        if (counts == width).all() and all(w is None for w in weights):
             return None, lengths.astype(float)
-        scale = np.zeros((len(taken), width))
+        scale = np.zeros((len(weights), width))
         sums = np.empty(lengths.shape)
-        for k, (rows, weights) in enumerate(zip(taken, self.weights, strict=True)):
-            w = np.ones(len(rows)) if weights is None else weights[rows]
+        for k, (n, given) in enumerate(zip(counts, weights, strict=True)):
+            w = np.ones(n) if given is None else given
             sums[k] = np.add.reduceat(w, begins)
-            scale[k, : len(rows)] = w / np.repeat(sums[k], lengths[k])
+            scale[k, :n] = w / np.repeat(sums[k], lengths[k])
         tensor = torch.from_numpy(scale).to(self.device, self.dtype)
         return tensor.unsqueeze(2), sums
 

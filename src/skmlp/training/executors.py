@@ -33,7 +33,7 @@ def is_for_loops(task: TrainingTask) -> bool:
         raise ValueError(
             "config(executor='compiled'): a network has something that compiled loops do not "
             "know (an accelerator, callbacks, normalization, residual blocks, a torch class as "
-            "optimizer). "
+            "optimizer, an augmentation by a function or of sparse rows). "
             "Use executor='auto', which trains it by torch."
         )
     return plain

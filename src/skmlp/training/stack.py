@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -17,9 +17,11 @@ from ..network.mlp import StackedMLP
 from ..task import Checkpoint, RandomStates, TrainingResult, TrainingTask
 from .batches import Chunk, RowOrder, RowStore, chunk_steps
 from .dropout import DropoutMasks
+from .dropout_schedules import DROPOUT_SCHEDULES, dropout_time
 from .layer_rates import LayerRates
 from .loss_options import options_of
 from .penalties import Clipping, Penalty
+from .presentation import Presentation
 from .progress import DivergenceError, Progress
 from .schedules import cycle_of, epochs_before
 from .stack_optimizer import StackOptimizer
@@ -110,8 +112,13 @@ class Stack:
             [m.dropout_rng for m in self.members],
             self.dtype,
             self.device,
+            [t.dropout_type for t in tasks],
+            [DROPOUT_SCHEDULES[t.dropout_schedule].changes for t in tasks],
         )
         self.survivors = survivors_of(tasks, self.dtype, self.device)
+        self.presentations = [Presentation(t) for t in tasks]
+        for k, member in enumerate(self.members):
+            self._set_dropout(k, member)
         self._set_rules()
         if tasks[0].resume is not None:
             self._resume(tasks[0].resume)
@@ -149,7 +156,8 @@ class Stack:
             some = min(n_steps, self._chunk_steps)
             if self._on_course:
                 self.optimizer.start_chunk(*self._courses(some))
-            self._train_chunk(self.store.chunk([m.order for m in self.members], some))
+            orders = [m.order for m in self.members]
+            self._train_chunk(self.store.chunk(orders, some, self.presentations))
             n_steps -= some
 
     def _courses(self, n_steps: int) -> tuple[list[list[float]], list[list[float]]]:
@@ -176,7 +184,7 @@ class Stack:
     def _step(
         self, chunk: Chunk, s: int, x: Tensor, targets: Tensor, scale: float | Tensor
     ) -> Tensor:
-        masks = self.masks.next_step(x.shape[1]) if self.masks.active else None
+        masks = self._next_masks(x.shape[1])
         if self.survivors.active:
             self.module.survivors = self.survivors.next_step()
         if self.observer is not None:
@@ -194,8 +202,13 @@ class Stack:
             self.observer.end_batch(logits, targets)
         return logits
 
+    def _next_masks(self, n_rows: int) -> tuple[Any, ...] | None:
+        if not self.masks.active:
+            return None
+        return self.masks.next_step(n_rows), self.masks.shifts(n_rows)
+
     def _gradients(self, s: int, x, targets, scale, masks) -> Tensor:
-        logits = self.module.compute_gradients(x, targets, scale, masks)
+        logits = self.module.compute_gradients(x, targets, scale, *(masks or ()))
         self.penalty.add_gradient(s)
         self.clipping.apply()
         return logits
@@ -228,6 +241,14 @@ class Stack:
         member.epoch_loss = 0.0
         if progress.stopping_reason is None:
             member.order.start_epoch()
+            self._set_dropout(k, member)
+
+    def _set_dropout(self, k: int, member: Member) -> None:
+        """Begin an epoch of network k's schedule."""
+        if DROPOUT_SCHEDULES[member.task.dropout_schedule].changes:
+            time = dropout_time(member.task, len(member.progress.loss_curve))
+            self.masks.set_time(k, time)
+            self.presentations[k].set_time(time)
 
     def _validate(self, k: int, member: Member, found: Validated) -> None:
         rate = float(self.optimizer.rates[k])
@@ -262,6 +283,7 @@ class Stack:
         self.masks.keep(networks)
         self.survivors.keep(networks)
         self.module.survivors = ()  # whoever has left may have been the last to drop blocks
+        self.presentations = [self.presentations[k] for k in networks]
         self.module.set_blocks(self.module.blocks.take(networks))
         self.optimizer.keep(networks, self.module.blocks, self.module.gradients)
         self.members = [self.members[k] for k in networks]
@@ -288,6 +310,7 @@ class Stack:
             random=RandomStates(
                 member.order.rng.bit_generator.state,
                 *self.masks.position(k),
+                *self.presentations[k].states(),
                 self.survivors.position(k),
             ),
             epochs=epochs_before(member.task) + member.progress.n_iter,

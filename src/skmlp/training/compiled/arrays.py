@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
+from ...augmentation import runs_users_code
 from ...network.activations import ACTIVATIONS
 from ...network.architecture import NetworkArrays
 from ...network.loss_forms import loss_of
@@ -99,6 +100,7 @@ def is_plain(task: TrainingTask) -> bool:
         and loss_of(task.loss).loop is not None
         and SCORES[task.score].loop is not None
         and all(ACTIVATIONS[name].loop is not None for name in task.activations)
+        and _is_known_augmentation(task)
         and all(_is_known(rows.X) for rows in (task.train, task.validation) if rows)
     )
 
@@ -107,6 +109,13 @@ def _has_loop(family: Any) -> bool:
     if not isinstance(family, str):
         return False
     return family in FULL_BATCH_OPTIMIZERS or OPTIMIZERS[family].loop is not None
+
+
+def _is_known_augmentation(task: TrainingTask) -> bool:
+    # A function of the user's runs beside no other code of the user's; what is added to sparse
+    # rows fills them in.
+    dense = isinstance(task.train.X, np.ndarray)
+    return task.augmentation is None or (dense and not runs_users_code(task.augmentation))
 
 
 def _is_known(X) -> bool:

@@ -7,7 +7,8 @@ from __future__ import annotations
 # it begin among the parameters; what the workspace's second part keeps for the derivative; its
 # dropout threshold; where its random levels begin. Addresses of pieces: the product of matrices, if
 # not BLAS's; what leads to it (for the input: what gathers rows), the gradients of its weights and
-# biases and that of the layer below; its activation and the derivative; dropout.
+# biases and that of the layer below; its activation and the derivative; dropout and its
+# derivative.
 (
     WIDTH,
     UNITS_AT,
@@ -23,8 +24,9 @@ from __future__ import annotations
     ACTIVATE,
     DERIVE,
     DROP,
-) = range(14)
-N_COLUMNS = 14
+    DROP_BACK,
+) = range(15)
+N_COLUMNS = 15
 INPUT, OUTPUT = 1, 2  # what is kept
 
 # Places in ``at``, the addresses of what a network has besides its layers; 0: it has it not.

@@ -6,7 +6,7 @@ is not. Shapes are those of `dense`, but for a (p, B), z and d (m, B).
 
 from __future__ import annotations
 
-from .dense import kept_scale
+from .dense import alpha_dropped, alpha_scale, alpha_shift, kept_scale
 
 
 def gather(B, p, X, order, first, out):
@@ -59,6 +59,25 @@ def back(gemm, B, p, m, d, W, out):
 def drop(B, m, threshold, levels, values):
     """As `dense.drop`: the levels are in the order of rows."""
     scale, zero = type(values[0])(kept_scale(threshold)), type(values[0])(0)
+    for j in range(m):
+        for i in range(B):
+            values[j * B + i] *= scale if levels[i * m + j] >= threshold else zero
+
+
+def alpha_drop(B, m, threshold, levels, values):
+    """As `dense.alpha_drop`."""
+    x = type(values[0])
+    scale, shift = x(alpha_scale(threshold)), x(alpha_shift(threshold))
+    dropped = x(alpha_dropped(threshold))
+    for j in range(m):
+        for i in range(B):
+            kept = levels[i * m + j] >= threshold
+            values[j * B + i] = scale * values[j * B + i] + shift if kept else dropped
+
+
+def alpha_drop_back(B, m, threshold, levels, values):
+    """As `dense.alpha_drop_back`."""
+    scale, zero = type(values[0])(alpha_scale(threshold)), type(values[0])(0)
     for j in range(m):
         for i in range(B):
             values[j * B + i] *= scale if levels[i * m + j] >= threshold else zero

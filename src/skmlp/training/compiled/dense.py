@@ -7,9 +7,7 @@ z (B, m) its own units, d (B, m) the gradient in them. ``product`` is the addres
 
 from __future__ import annotations
 
-import numpy as np
-
-from ..draws import LEVELS
+from .. import draws
 from .blas import AS_IT_IS, TRANSPOSED, call_gemm
 from .compiling import part
 from .pieces import call
@@ -26,10 +24,11 @@ def add_rows(B, m, d, total):
             total[j] += d[i * m + j]
 
 
-@part
-def kept_scale(threshold):
-    """1/(1 - p), rounded to float32 in every dtype, as the masks of the other executor are."""
-    return np.float32(LEVELS / (LEVELS - threshold))
+# They are rounded to float32 in every dtype, as the masks of the other executor are.
+kept_scale = part(draws.kept_scale)
+alpha_scale = part(draws.alpha_scale)
+alpha_shift = part(draws.alpha_shift)
+alpha_dropped = part(draws.alpha_dropped)
 
 
 def gather(B, p, X, order, first, out):
@@ -97,6 +96,22 @@ def back(gemm, B, p, m, d, W, out):
 def drop(B, m, threshold, levels, values):
     """Inverted dropout: times 0 or 1/(1 - p), by 16 random bits each."""
     scale, zero = type(values[0])(kept_scale(threshold)), type(values[0])(0)
+    for i in range(B * m):
+        values[i] *= scale if levels[i] >= threshold else zero
+
+
+def alpha_drop(B, m, threshold, levels, values):
+    """Alpha dropout: see `draws.alpha_scale`."""
+    x = type(values[0])
+    scale, shift = x(alpha_scale(threshold)), x(alpha_shift(threshold))
+    dropped = x(alpha_dropped(threshold))
+    for i in range(B * m):
+        values[i] = scale * values[i] + shift if levels[i] >= threshold else dropped
+
+
+def alpha_drop_back(B, m, threshold, levels, values):
+    """Its derivative, times what is there."""
+    scale, zero = type(values[0])(alpha_scale(threshold)), type(values[0])(0)
     for i in range(B * m):
         values[i] *= scale if levels[i] >= threshold else zero
 

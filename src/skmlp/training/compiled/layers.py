@@ -8,6 +8,7 @@ from .codes import (
     BIASES_AT,
     DERIVE,
     DROP,
+    DROP_BACK,
     FORWARD,
     GRADIENT,
     INPUT,
@@ -83,6 +84,6 @@ def backward(
             call(layers[layer, BACK], gemm, B, p, m, d, flat[w_at:], out)
             if threshold:
                 here = levels[layers[below, LEVELS_AT] + step * batch * p :]
-                call(layers[below, DROP], B, p, threshold, here, out)
+                call(layers[below, DROP_BACK], B, p, threshold, here, out)
             kept = saved[a_at:] if layers[below, SAVED] else a
             call(layers[below, DERIVE], B * p, slope, kept, out)

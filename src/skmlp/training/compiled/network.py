@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from sys import maxsize
+
 import numpy as np
 from scipy.sparse import issparse
 
+from ...augmentation import Batch
 from ...task import Checkpoint, RandomStates, TrainingResult, TrainingTask
 from ..batches import RowOrder
 from ..draws import Levels
+from ..dropout_schedules import DROPOUT_SCHEDULES, dropout_time
 from ..flops import flops_per_step
 from ..layer_rates import has_layer_rates, rate_factor
+from ..presentation import Presentation
 from ..progress import Progress
 from ..row_weights import check_penalty
 from ..schedules import epochs_before
@@ -19,13 +24,16 @@ from .arrays import Parameters, fixed, rows_of, workspace
 from .checkpoints import OptimizerState
 from .codes import RATE
 from .steps import take_steps, validate
-from .tables import addresses_of, is_small, layer_table, numbers_of, set_levels
+from .tables import addresses_of, is_small, layer_table, numbers_of, set_levels, set_thresholds
 from .validation import held_out
 
 # Operations of one compiled call: an interrupt is heard between two calls, some 0.1 s apart.
 _FLOPS_PER_CALL = 2e9
 # Rows of the epochs of one call.
 _MOST_ROWS = 1 << 17
+# Numbers in the rows of one call that are made for it, because they are augmented: they then stay
+# within the cache.
+_MOST_SHOWN = 1 << 18
 # Numbers of the parameters after each epoch of one call, where the best are kept.
 _MOST_NUMBERS = 1 << 21
 
@@ -62,6 +70,7 @@ class CompiledNetwork:
             self.levels.thresholds,
             sparse=issparse(rows.X),
             by_columns=self.by_columns,
+            alpha_dropout=task.dropout_type == "alpha",
         )
         self.space = workspace(self.table, task.batch_size, rows.targets.shape[1], task.dtype)
         self.gradient = np.empty_like(self.parameters.flat)
@@ -70,6 +79,8 @@ class CompiledNetwork:
         self.before = np.empty(self.of_layers.size, task.dtype)
         self.at, self.numbers = addresses_of(task), numbers_of(task)
         self._most_steps = max(1, int(_FLOPS_PER_CALL // max(1, flops_per_step(task))))
+        self.presentation = Presentation(task)
+        self._set_dropout()
         if task.resume is not None:
             self._resume(task.resume)
 
@@ -84,6 +95,7 @@ class CompiledNetwork:
         ------
         DivergenceError
         """
+        self._set_dropout()
         n = self._certain_epochs()
         losses, rows = np.zeros(n), fixed(self.order.of_epochs(n), "int64")
         found = np.empty((n if self.task.validation else 0, 2))
@@ -92,12 +104,29 @@ class CompiledNetwork:
         if n > 1:
             self.take_steps(rows, losses, n * self.order.n_batches, found, kept)
         else:
+            most = min(self._most_steps, max(1, self._most_shown // self.task.batch_size))
             while self.order.steps_left:
-                n_steps = min(self._most_steps, self.order.steps_left)
+                n_steps = min(most, self.order.steps_left)
                 self.take_steps(rows, losses, n_steps, found, kept)
         self._end_epochs((losses / self.order.n_rows).tolist(), found.tolist(), kept)
         if self.progress.stopping_reason is None:
             self.order.start_epoch()
+
+    def _set_dropout(self) -> None:
+        """Begin an epoch of the schedule."""
+        self._time = dropout_time(self.task, len(self.progress.loss_curve))
+        if DROPOUT_SCHEDULES[self.task.dropout_schedule].changes:
+            self.levels.set_time(self._time)
+            self.presentation.set_time(self._time)
+            set_thresholds(self.table, self.levels.thresholds)
+
+    @property
+    def _most_shown(self) -> int:
+        """Rows of one call, where they are made for it."""
+        if not self.presentation.active:
+            return maxsize
+        X = self.task.train.X
+        return _MOST_SHOWN // max(1, (X.nnz if issparse(X) else X.size) // X.shape[0])
 
     def _certain_epochs(self) -> int:
         """How many epochs come for certain before anything has to be decided or said.
@@ -110,7 +139,8 @@ class CompiledNetwork:
             return 1
         rows = order.n_rows + (len(task.validation) if task.validation else 0)
         steps = order.n_batches * rows / order.n_rows  # as if held-out rows were steps too
-        most = min(self._most_steps / steps, _MOST_ROWS / rows)
+        most = min(self._most_steps / steps, _MOST_ROWS / rows, self._time.n_epochs)
+        most = min(most, self._most_shown // order.n_rows)
         if task.early_stopping:
             most = min(most, _MOST_NUMBERS // self.gradient.size)
         if self.levels.active:
@@ -169,14 +199,21 @@ class CompiledNetwork:
             n_steps = min(n_steps, self.levels.steps_left)
             set_levels(self.table, self.levels.begins())
         task, order = self.task, self.order
+        first = order.position * task.batch_size
+        X, targets, weights = self.rows, self.targets, self.weights
+        if self.presentation.active:
+            whole = len(losses) > 1
+            last = rows.size if whole else min(first + n_steps * task.batch_size, rows.size)
+            X, targets, weights = self._shown(rows[first:last])
+            rows = fixed(np.arange(rows.size) - first, "int64")
         take_steps(
             task.dtype,
             self.at,
-            self.rows,
-            self.targets,
-            self.weights,
+            X,
+            targets,
+            weights,
             rows,
-            order.position * task.batch_size,
+            first,
             n_steps,
             task.batch_size,
             self.table,
@@ -221,6 +258,20 @@ class CompiledNetwork:
             block[...] = rate_factor(self.task, name)
         return factors
 
+    def _shown(self, rows: np.ndarray) -> tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray]:
+        """Rows, targets and weights that the next steps are shown, one step's after the other's."""
+        X, dtype = self.task.train.X, self.task.dtype
+        weights = self.weights[rows] if self.weights.size else None
+        if issparse(X):
+            shown = Batch(self.presentation.shown_sparse(X[rows]), self.targets[rows], weights)
+            shown_X = rows_of(shown.X, dtype)
+        else:
+            given = Batch(self.rows[0][rows], self.targets[rows], weights)
+            shown = self.presentation.shown(given, self.order.n_rows)
+            shown_X = fixed(shown.X, dtype), *self.rows[1:]
+        new_weights = self.weights if shown.weights is None else shown.weights
+        return shown_X, fixed(shown.targets, dtype), fixed(new_weights, "float64")
+
     def _check_penalty(self, rows: np.ndarray) -> None:
         """Raise if the penalty of a batch of tiny sample weights is no number of the dtype."""
         if self.task.train.weights is not None and self.task.alpha:
@@ -247,7 +298,11 @@ class CompiledNetwork:
             optimizer=self.optimizer.checkpoint(),
             learning_rate_init=task.learning_rate_init,
             learning_rate=self.rate,
-            random=RandomStates(self.order.rng.bit_generator.state, *self.levels.position()),
+            random=RandomStates(
+                self.order.rng.bit_generator.state,
+                *self.levels.position(),
+                *self.presentation.states(),
+            ),
             epochs=epochs_before(task) + self.progress.n_iter,
         )
 

@@ -24,6 +24,7 @@ from .codes import (
     DECAY,
     DERIVE,
     DROP,
+    DROP_BACK,
     FORWARD,
     GEMM,
     GRADIENT,
@@ -78,6 +79,7 @@ def layer_table(
     *,
     sparse: bool = False,
     by_columns: bool = False,
+    alpha_dropout: bool = False,
 ) -> np.ndarray:
     """The table of layers, see `codes`, of a workspace for ``n_rows`` rows.
 
@@ -101,7 +103,10 @@ def layer_table(
     table[1:, GRADIENT] = address_of(form.gradient, "gradient", dtype)
     table[2:, BACK] = address_of(form.back, "back", dtype)
     if table[:, THRESHOLD].any():
-        table[1:-1, DROP] = address_of(form.drop, "drop", dtype)
+        drop = form.alpha_drop if alpha_dropout else form.drop
+        back = form.alpha_drop_back if alpha_dropout else form.drop
+        table[1:-1, DROP] = address_of(drop, "drop", dtype)
+        table[1:-1, DROP_BACK] = address_of(back, "drop", dtype)
     if sparse:
         table[1, FORWARD] = address_of(dense.sparse_forward, "sparse", dtype)
         table[1, GRADIENT] = address_of(dense.sparse_gradient, "sparse", dtype)
@@ -110,6 +115,11 @@ def layer_table(
         layer[DERIVE] = address_of(row.loop_backward, "activation", dtype)
         layer[SAVED] = (OUTPUT if layer[THRESHOLD] else 0) if row.saves_output else INPUT
     return table
+
+
+def set_thresholds(table: np.ndarray, thresholds: np.ndarray) -> None:
+    """Note below which levels each hidden layer's units are dropped, where some were before."""
+    table[1:-1, THRESHOLD] = thresholds
 
 
 def set_levels(table: np.ndarray, begins: Sequence[int]) -> None:
