@@ -16,7 +16,7 @@ from skmlp import config
 from skmlp.network.activations import ACTIVATIONS
 from skmlp.network.initialization import INITIALIZATIONS
 from skmlp.network.losses import LOSSES
-from skmlp.task import FULL_BATCH_OPTIMIZERS, OptimizerSettings, Rows, TrainingTask
+from skmlp.task import FULL_BATCH_METHODS, OptimizerSettings, Rows, TrainingTask
 from skmlp.training import train
 from skmlp.training.compiled.arrays import is_plain
 from skmlp.training.optimizers import OPTIMIZERS
@@ -46,9 +46,10 @@ def drawn_task(seed: int) -> TrainingTask:
     n, d, batch_size = int(rng.integers(7, 50)), int(rng.integers(1, 8)), int(rng.integers(1, 30))
     form = {"weighted": rng.uniform() < 0.4, "sparse": rng.uniform() < 0.15}
     validated = rng.uniform() < 0.4
-    full_batch = FULL_BATCH_OPTIMIZERS if LOSSES[loss].smooth else ()
+    in_loops = [name for name, m in FULL_BATCH_METHODS.items() if not m.takes_products]
+    full_batch = in_loops if LOSSES[loss].smooth else []
     family = str(choose([*OPTIMIZERS, *full_batch]))
-    in_batches = family not in FULL_BATCH_OPTIMIZERS
+    in_batches = family not in FULL_BATCH_METHODS
     return TrainingTask(
         train=drawn_rows(rng, loss, n, d, dtype, **form),
         validation=drawn_rows(rng, loss, 11, d, dtype, **form) if validated else None,
@@ -73,7 +74,7 @@ def drawn_task(seed: int) -> TrainingTask:
         seed=seed,
         dtype=dtype,
         alpha=float(choose([0.0, 1e-4, 0.1])),
-        l1_ratio=float(choose([0.0, 0.5, 1.0])),
+        l1_ratio=float(choose([0.0, 0.5, 1.0])) * (family != "cg"),
         weight_decay=float(choose([0.0, 0.01])) * in_batches,
         max_grad_norm=choose([None, 0.5]),
         max_grad_value=choose([None, 0.05]),

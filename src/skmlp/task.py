@@ -15,8 +15,33 @@ import numpy as np
 
 from .network.architecture import Architecture, NetworkArrays
 
-# Optimizers that work on all rows at once, not in mini-batches.
-FULL_BATCH_OPTIMIZERS = ("lbfgs",)
+
+@dataclass(frozen=True)
+class FullBatchMethod:
+    """An optimizer that works on all rows at once, not in mini-batches.
+
+    Attributes
+    ----------
+    scipy_name : str
+        What `scipy.optimize.minimize` calls it.
+    takes_bounds : bool
+        Whether it keeps to bounds, as an L1 penalty needs them.
+    takes_products : bool
+        Whether it asks for products of the Hessian matrix with vectors.
+    """
+
+    scipy_name: str
+    takes_bounds: bool = False
+    takes_products: bool = False
+
+
+FULL_BATCH_METHODS = {
+    "lbfgs": FullBatchMethod("L-BFGS-B", takes_bounds=True),
+    "cg": FullBatchMethod("CG"),
+    # not scipy's "Newton-CG", which stops by the step's size and never by the gradient's
+    "newton-cg": FullBatchMethod("trust-ncg", takes_products=True),
+}
+FULL_BATCH_OPTIMIZERS = tuple(FULL_BATCH_METHODS)
 
 Matrix = Any  # an ndarray, or a SciPy CSR matrix or array
 

@@ -17,7 +17,7 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from ..network.losses import LOSSES, losses_of
 from ..network.rules import WeightRule, is_finite
-from ..task import FULL_BATCH_OPTIMIZERS
+from ..task import FULL_BATCH_METHODS, FULL_BATCH_OPTIMIZERS
 
 
 class TableNames(StrOptions):
@@ -231,6 +231,13 @@ def _check_full_batch(estimator: Any, name: str) -> None:
             f"and {loss!r} has a kink. Got loss={loss!r}: take another optimizer, such as 'adam', "
             "or a smooth loss, such as 'huber' or 'log_cosh'."
         )
+    if estimator.alpha and estimator.l1_ratio and not _takes_bounds(estimator.optimizer):
+        bounded = ", ".join(map(repr, filter(_takes_bounds, FULL_BATCH_METHODS)))
+        raise ValueError(
+            f"The 'l1_ratio' parameter of {name} must be 0 for optimizer={estimator.optimizer!r}, "
+            f"because |W| has a kink at zero. Got {estimator.l1_ratio!r}: take "
+            f"optimizer={bounded}, which makes exact zeros."
+        )
     unused = {
         "normalization": estimator.normalization == "batch",
         "dropout": np.any(np.asarray(estimator.dropout) > 0),
@@ -247,3 +254,7 @@ def _check_full_batch(estimator: Any, name: str) -> None:
                 f"rows. Got {getattr(estimator, parameter)!r}: leave it at its default, or take "
                 "another optimizer. ('alpha' works with every optimizer.)"
             )
+
+
+def _takes_bounds(optimizer: str) -> bool:
+    return FULL_BATCH_METHODS[optimizer].takes_bounds

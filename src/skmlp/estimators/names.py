@@ -40,7 +40,18 @@ InitializationName = Literal[
 ]
 BiasInitializationName = Literal["zeros", "sklearn", "torch"]
 OptimizerName = Literal[
-    "adam", "adamw", "nadam", "adamax", "radam", "rmsprop", "adagrad", "adadelta", "sgd", "lbfgs"
+    "adam",
+    "adamw",
+    "nadam",
+    "adamax",
+    "radam",
+    "rmsprop",
+    "adagrad",
+    "adadelta",
+    "sgd",
+    "lbfgs",
+    "cg",
+    "newton-cg",
 ]
 ScheduleName = Literal["constant", "invscaling", "adaptive"]
 RegressionLossName = Literal[

@@ -82,8 +82,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         every bias. The weights are the same with all of them.
     optimizer : str, torch.optim.Optimizer class or functools.partial of one, default="adam"
         "adam", "adamw", "nadam", "adamax", "radam", "rmsprop", "adagrad", "adadelta", "sgd", or
-        "lbfgs", which works on all rows at once. A class is called with the parameters and
-        ``lr=learning_rate_init``.
+        "lbfgs", "cg" or "newton-cg", which work on all rows at once. A class is called with the
+        parameters and ``lr=learning_rate_init``.
     alpha : float, default=0.0001
         Strength of the penalty on the weights (not the biases). It is divided by the number of
         rows of a batch (their sum of weights), as scikit-learn's MLP divides it.
@@ -101,7 +101,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     max_grad_value : float, default=None
         Entries of the gradients are cut to [-max_grad_value, max_grad_value].
     batch_size : int or "auto", default="auto"
-        Rows per step; "auto" is min(200, n_samples). "lbfgs" uses all rows.
+        Rows per step; "auto" is min(200, n_samples). "lbfgs", "cg" and "newton-cg" use all.
     learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
         How the rate changes, with every optimizer (scikit-learn: "sgd" only). "invscaling":
         learning_rate_init / (t_ + 1)^power_t after each epoch. "adaptive": divided by 5 whenever
@@ -111,14 +111,15 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     power_t : float, default=0.5
         Exponent of "invscaling".
     max_iter : int, default=200
-        Most epochs, or iterations of "lbfgs".
+        Most epochs, or iterations of "lbfgs", "cg" and "newton-cg".
     shuffle : bool, default=True
         Whether rows are in a new order every epoch.
     random_state : int, RandomState instance or None, default=None
         Decides starting weights, row order, dropout and the validation split. None draws fresh
         entropy; global generators are never used nor changed.
     tol : float, default=1e-4
-        Smallest improvement that counts; for "lbfgs" the largest gradient entry at the end.
+        Smallest improvement that counts; for "lbfgs", "cg" and "newton-cg" the largest
+        gradient entry at the end.
     verbose : bool or int, default=False
         Whether to print the loss of each epoch.
     warm_start : bool, default=False
@@ -142,7 +143,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     n_iter_no_change : int or inf, default=10
         Epochs without an improvement by ``tol`` before training stops.
     max_fun : int, default=15000
-        Most evaluations of the loss by "lbfgs".
+        Most evaluations of the loss by "lbfgs", "cg" and "newton-cg", whose products with the
+        Hessian matrix count too.
     device : str, default="cpu"
         "cpu", "cuda", "cuda:N", "mps", or "auto" for the best that is there. Small networks are
         faster on the CPU.
@@ -178,14 +180,14 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Best of them; None without ``early_stopping``.
     stopping_reason_ : str
         Why training ended: "max_iter", "no_improvement" (of the training loss), "early_stopping"
-        (the validation score), "learning_rate" (adaptive, too small), "callback"; for "lbfgs"
-        "converged", "max_fun" or "line_search" (no lower loss was found).
+        (the validation score), "learning_rate" (adaptive, too small), "callback"; for "lbfgs",
+        "cg" and "newton-cg" "converged", "max_fun" or "line_search" (no lower loss was found).
     callbacks_ : list of (str, callback)
         The callbacks of the last fit with their names, if it had some.
     history_ : skorch.history.History
         What they and the training recorded, epoch by epoch, if there were callbacks.
     n_iter_ : int
-        Epochs of the last call, or iterations of "lbfgs".
+        Epochs of the last call, or iterations of "lbfgs", "cg" and "newton-cg".
     t_ : int
         Rows that training has gone through.
     n_layers_ : int

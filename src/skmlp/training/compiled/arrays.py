@@ -12,7 +12,7 @@ import scipy.sparse
 from ...network.activations import ACTIVATIONS
 from ...network.architecture import NetworkArrays
 from ...network.losses import LOSSES
-from ...task import FULL_BATCH_OPTIMIZERS, TrainingTask
+from ...task import FULL_BATCH_METHODS, TrainingTask
 from ..optimizers import OPTIMIZERS
 from ..validation import SCORES
 from .codes import UNITS_AT, WIDTH
@@ -105,7 +105,9 @@ def is_plain(task: TrainingTask) -> bool:
 def _has_loop(family: Any) -> bool:
     if not isinstance(family, str):
         return False
-    return family in FULL_BATCH_OPTIMIZERS or OPTIMIZERS[family].loop is not None
+    if family in FULL_BATCH_METHODS:
+        return not FULL_BATCH_METHODS[family].takes_products
+    return OPTIMIZERS[family].loop is not None
 
 
 def _is_known(X) -> bool:
