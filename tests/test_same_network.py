@@ -23,6 +23,7 @@ from skmlp.training.optimizers import OPTIMIZERS
 from skmlp.training.progress import SCHEDULES, DivergenceError
 
 N_DRAWS, AT_ONCE = 300, 20
+WITH_LOOPS = [name for name, row in OPTIMIZERS.items() if row.loop is not None]
 SCORES = {name: LOSSES[name].score for name in LOSSES_OF_LOOPS}
 
 
@@ -48,7 +49,7 @@ def drawn_task(seed: int) -> TrainingTask:
     validated = rng.uniform() < 0.4
     in_loops = [name for name, m in FULL_BATCH_METHODS.items() if not m.takes_products]
     full_batch = in_loops if LOSSES[loss].smooth else []
-    family = str(choose([*OPTIMIZERS, *full_batch]))
+    family = str(choose([*WITH_LOOPS, *full_batch]))
     in_batches = family not in FULL_BATCH_METHODS
     return TrainingTask(
         train=drawn_rows(rng, loss, n, d, dtype, **form),

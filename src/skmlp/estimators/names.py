@@ -42,6 +42,7 @@ BiasInitializationName = Literal["zeros", "sklearn", "torch"]
 OptimizerName = Literal[
     "adam",
     "adamw",
+    "amsgrad",
     "nadam",
     "adamax",
     "radam",
@@ -49,6 +50,8 @@ OptimizerName = Literal[
     "adagrad",
     "adadelta",
     "sgd",
+    "lion",
+    "muon",
     "lbfgs",
     "cg",
     "newton-cg",

@@ -81,9 +81,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         √(6/(fan_in + fan_out)), for logistic hidden layers √(2/(fan_in + fan_out)); a number is
         every bias. The weights are the same with all of them.
     optimizer : str, torch.optim.Optimizer class or functools.partial of one, default="adam"
-        "adam", "adamw", "nadam", "adamax", "radam", "rmsprop", "adagrad", "adadelta", "sgd", or
-        "lbfgs", "cg" or "newton-cg", which work on all rows at once. A class is called with the
-        parameters and ``lr=learning_rate_init``.
+        "adam", "adamw", "amsgrad", "nadam", "adamax", "radam", "rmsprop", "adagrad", "adadelta",
+        "sgd", "lion", "muon", or "lbfgs", "cg" or "newton-cg", which work on all rows at once. A
+        class is called with the parameters and ``lr=learning_rate_init``.
     alpha : float, default=0.0001
         Strength of the penalty on the weights (not the biases). It is divided by the number of
         rows of a batch (their sum of weights), as scikit-learn's MLP divides it.
@@ -125,9 +125,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     warm_start : bool, default=False
         Whether ``fit`` starts from the weights of the last fit.
     momentum : float, default=0.9
-        Momentum of "sgd".
+        Momentum of "sgd", and of "muon" (Jordan takes 0.95).
     nesterovs_momentum : bool, default=True
-        Whether "sgd" uses Nesterov's momentum.
+        Whether "sgd" and "muon" use Nesterov's momentum.
     early_stopping : bool, default=False
         Whether to stop when the validation score no longer improves, and return to the best
         weights. The score is R², or for "absolute_error" and "quantile" the D² of their loss
@@ -136,7 +136,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     validation_fraction : float, default=0.1
         Share of the rows that ``early_stopping`` holds out.
     beta_1, beta_2 : float, default=0.9, 0.999
-        Decay rates of the moments, for "adam", "adamw", "nadam", "adamax" and "radam".
+        Decay rates of the moments, for "adam", "adamw", "amsgrad", "nadam", "adamax", "radam",
+        "lion" (whose authors take 0.9, 0.99) and "muon" (where it takes Adam's steps).
     epsilon : float, default=1e-8
         Numerical stability of the same optimizers; "rmsprop", "adagrad" and "adadelta" keep
         torch's defaults.

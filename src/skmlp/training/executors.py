@@ -32,8 +32,8 @@ def is_for_loops(task: TrainingTask) -> bool:
     if executor == "compiled" and not plain:
         raise ValueError(
             "config(executor='compiled'): a network has something that compiled loops do not "
-            "know (an accelerator, callbacks, normalization, optimizer='newton-cg' or a torch "
-            "class). "
+            "know (an accelerator, callbacks, normalization, optimizer='muon' or 'newton-cg' or "
+            "a torch class). "
             "Use executor='auto', which trains it by torch."
         )
     return plain

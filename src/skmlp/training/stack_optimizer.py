@@ -1,6 +1,7 @@
 """Optimizers of a stack: torch.optim's own, over the stacked parameters.
 
-A stack of one hands its parameters to the optimizer as one tensor. K networks are groups of equal
+A stack of one hands its parameters to the optimizer as one tensor, or array by array where steps
+depend on whole matrices. K networks are groups of equal
 settings; where learning rates are few, they are settings too. Where they are many, or the networks
 small, the optimizer works with rate 1 on a zeroed *direction*, and the direction times each
 network's rate is added to the parameters: every update in the table is linear in the rate.
@@ -187,7 +188,7 @@ class StackOptimizer:
             groups = [self._custom_group(k) for k in range(n)]
             make = self.settings[0].family
         elif n == 1:
-            groups = [self._flat_group()]
+            groups = self._groups_alone()
             make = self._named_maker()
         else:
             groups = self._setting_groups()
@@ -203,12 +204,22 @@ class StackOptimizer:
         assert self.family is not None
         return self.family.make
 
-    def _flat_group(self) -> dict[str, Any]:
+    def _arguments(self, k: int) -> dict[str, Any]:
+        """What the optimizer's class gets for network k, but for the rate."""
         assert self.family is not None
+        arguments = self.family.arguments(self.settings[k])
+        if self.family.by_array:
+            arguments["n_hidden"] = len(self.blocks.weights) - 1
+        return arguments
+
+    def _groups_alone(self) -> list[dict[str, Any]]:
+        assert self.family is not None
+        arguments = {"lr": float(self._rates[0]), **self._arguments(0)}
+        if self.family.by_array:
+            return self._groups_of(self.blocks.all, self.gradients.all, [arguments])
         flat = _parameter(self.blocks.flat, self.gradients.flat)
         self._places[0] = [(flat, 0)] * len(self.blocks.all)
-        arguments = self.family.arguments(self.settings[0])
-        return {"params": [flat], "lr": float(self._rates[0]), **arguments}
+        return [{"params": [flat], **arguments}]
 
     def _custom_group(self, k: int) -> dict[str, Any]:
         """Parameters in their own shapes: some optimizers look at them."""
@@ -219,10 +230,8 @@ class StackOptimizer:
 
     def _setting_groups(self) -> list[dict[str, Any]]:
         """A group per distinct setting, over the consecutive networks that share it."""
-        assert self.family is not None
         arguments = [
-            {**self.family.arguments(s), "lr": float(rate)}
-            for s, rate in zip(self.settings, self._rates, strict=True)
+            {**self._arguments(k), "lr": float(rate)} for k, rate in enumerate(self._rates)
         ]
         starts = _starts(arguments)
         self._grouped_by_rate = self._group_by_rate and self._pays(starts)

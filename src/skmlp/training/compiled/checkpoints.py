@@ -19,7 +19,7 @@ class OptimizerState:
 
     Attributes
     ----------
-    arrays : ndarray of shape (2, n)
+    arrays : ndarray of shape (3, n)
         See ``OptimizerFamily.state``.
     settings : ndarray of float64
         See ``OptimizerFamily.settings``; the last one is the number of steps.
@@ -28,7 +28,7 @@ class OptimizerState:
     def __init__(self, settings: OptimizerSettings, parameters: Parameters):
         self.row = OPTIMIZERS.get(settings.family)
         self.parameters = parameters
-        self.arrays = np.zeros((2, parameters.flat.size), parameters.flat.dtype)
+        self.arrays = np.zeros((3, parameters.flat.size), parameters.flat.dtype)
         self.settings = np.array([*(self.row.settings(settings) if self.row else []), 0.0])
         self.is_kept = settings.family != "sgd" or settings.momentum > 0
 

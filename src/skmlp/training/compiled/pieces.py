@@ -37,9 +37,9 @@ KINDS: dict[str, Callable[[Any], Any]] = {
     "loss": lambda x: _NUMBER(_INDEX, _INDEX, x, x, _NUMBERS, _NUMBERS, x),
     # (n, m, mean, t, weights, options): the score of n rows
     "score": lambda x: _NUMBER(_INDEX, _INDEX, x, x, _NUMBERS, _NUMBERS),
-    # (n, step, rate, settings, flat, gradient, first, second): a step of n parameters, the first
-    # of which is number 1; first and second are its memory, settings what its row makes of them
-    "update": lambda x: _void(_INDEX, _NUMBER, _NUMBER, _NUMBERS, x, x, x, x),
+    # (n, step, rate, settings, flat, gradient, first, second, third): a step of n parameters, the
+    # first of which is number 1; the last three are its memory, settings what its row makes of them
+    "update": lambda x: _void(_INDEX, _NUMBER, _NUMBER, _NUMBERS, x, x, x, x, x),
     # See `rules`
     "penalty": lambda x: _NUMBER(_INDEX, _NUMBER, _NUMBER, x, x),
     "clip": lambda x: _void(_INDEX, _NUMBER, _NUMBER, x),

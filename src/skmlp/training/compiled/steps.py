@@ -133,7 +133,10 @@ def take_steps(
         if at[UPDATE]:
             settings[n_settings] += 1
             t, rate = settings[n_settings], numbers[RATE]
-            call(at[UPDATE], flat.size, t, rate, settings, flat, gradient, state[0], state[1])
+            call(
+                at[UPDATE], flat.size, t, rate, settings, flat, gradient,
+                state[0], state[1], state[2],
+            )  # fmt: skip
         losses[epoch] += B * (loss + penalty)
         first += B
         if first == (epoch + 1) * n_rows:
