@@ -37,6 +37,29 @@ class Lion(Formula):
         return w - self.lr * np.sign(c)
 
 
+class ScheduleFree(Formula):
+    """Defazio et al. (2024), section 2: y = (1 - β) z + β x, and x the mean of all z."""
+
+    def start(self, w):
+        return {"z": [w], "v": np.zeros_like(w)}
+
+    def direction(self, g, state):
+        return g
+
+    def moved(self, y, g, state, beta=0.9):
+        state["z"].append(state["z"][-1] - self.lr * self.direction(g, state))
+        state["x"] = np.mean(state["z"][1:], axis=0)
+        return (1 - beta) * state["z"][-1] + beta * state["x"]
+
+
+class ScheduleFreeAdam(ScheduleFree):
+    """The same, by Adam's scale of the gradient."""
+
+    def direction(self, g, state):
+        state["v"] = 0.999 * state["v"] + 0.001 * g**2
+        return g / (np.sqrt(state["v"] / (1 - 0.999**self.t)) + 1e-8)
+
+
 class TorchsMuon:
     """torch.optim.Muon for matrices of hidden layers, (1, i, o), and Adam for the rest.
 

@@ -27,6 +27,8 @@ TORCH_CLASSES = {
     "amsgrad": partial(torch.optim.Adam, amsgrad=True),
     "lion": optimizer_formulas.Lion,
     "muon": optimizer_formulas.TorchsMuon,
+    "schedule_free_sgd": optimizer_formulas.ScheduleFree,
+    "schedule_free_adam": optimizer_formulas.ScheduleFreeAdam,
 }
 CUSTOM = {
     "ASGD": torch.optim.ASGD,

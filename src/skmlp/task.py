@@ -99,11 +99,22 @@ class RandomStates:
 
 
 @dataclass
+class AverageState:
+    """Where the average of a network's weights stands: see training.averaging."""
+
+    kind: str  # a key of AVERAGINGS
+    arrays: NetworkArrays
+    weight: float
+    epochs: int
+
+
+@dataclass
 class Checkpoint:
     """What `partial_fit` needs to go on as if it had not stopped. Plain types and NumPy.
 
     ``family`` and ``learning_rate_init`` are those of the task: where the user has changed one,
-    the optimizer's state, or the rate that a schedule has reached, is not carried over.
+    the optimizer's state, or the rate that a schedule has reached, is not carried over. ``weights``
+    are those that the next step starts from, where others were returned: averages.
     """
 
     family: Any
@@ -111,6 +122,8 @@ class Checkpoint:
     learning_rate_init: float
     learning_rate: float
     random: RandomStates
+    weights: NetworkArrays | None = None
+    average: AverageState | None = None
 
 
 @dataclass
@@ -168,7 +181,9 @@ class TrainingTask(Common):
     ``loss_options``: those that the loss' row names. ``dropout`` has one entry per hidden layer.
     ``alpha``, ``l1_ratio``: penalty alpha·(l1_ratio·|W|₁ + (1 - l1_ratio)/2·|W|²) divided by the
     batch's sum of weights, as scikit-learn's MLP divides it. ``weight_decay``: each step multiplies
-    W by 1 - learning rate · weight_decay. Biases are never penalized.
+    W by 1 - learning rate · weight_decay. Biases are never penalized. ``averaging_horizon``: of an
+    exponential moving average, in epochs; ``averaging_wait``: epochs before the first whose weights
+    are averaged.
     """
 
     train: Rows
@@ -186,6 +201,9 @@ class TrainingTask(Common):
     learning_rate_init: float = 1e-3
     learning_rate: str = "constant"
     power_t: float = 0.5
+    averaging: str | None = None
+    averaging_horizon: float = 1.0
+    averaging_wait: int = 0
     shuffle: bool = True
     max_iter: int = 200
     max_fun: int = 15000

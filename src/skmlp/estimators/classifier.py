@@ -16,6 +16,7 @@ from .class_weight import weighted_by_class
 from .constraints import CLASSIFIER_CONSTRAINTS, CONSTRAINTS
 from .names import (
     Activations,
+    AveragingName,
     BiasInitialization,
     ClassWeight,
     Initialization,
@@ -81,8 +82,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         every bias. The weights are the same with all of them.
     optimizer : str, torch.optim.Optimizer class or functools.partial of one, default="adam"
         "adam", "adamw", "amsgrad", "nadam", "adamax", "radam", "rmsprop", "adagrad", "adadelta",
-        "sgd", "lion", "muon", or "lbfgs", "cg" or "newton-cg", which work on all rows at once. A
-        class is called with the parameters and ``lr=learning_rate_init``.
+        "sgd", "lion", "muon", "schedule_free_sgd", "schedule_free_adam", or "lbfgs", "cg" or
+        "newton-cg", which work on all rows at once. A class is called with the parameters and
+        ``lr=learning_rate_init``.
     alpha : float, default=0.0001
         Strength of the penalty on the weights (not the biases). It is divided by the number of
         rows of a batch (their sum of weights), as scikit-learn's MLP divides it.
@@ -111,6 +113,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Exponent of "invscaling".
     max_iter : int, default=200
         Most epochs, or iterations of "lbfgs", "cg" and "newton-cg".
+    averaging : {"swa", "ema"} or None, default=None
+        Averages of the weights, which validation sees and predictions use, while training goes on
+        from the weights themselves. "swa": the mean of the weights at the ends of the last epochs
+        (Izmailov et al. 2018). "ema": an exponential moving average over all steps, with its bias
+        corrected. Running averages of batch normalization are averaged too.
+    averaging_start : float, default=0.75
+        Share of ``max_iter`` after which the epochs of "swa" begin.
+    averaging_horizon : float, default=1.0
+        Epochs after which a step's share in "ema" has fallen to 1/e of what it was.
     shuffle : bool, default=True
         Whether rows are in a new order every epoch.
     random_state : int, RandomState instance or None, default=None
@@ -124,7 +135,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     warm_start : bool, default=False
         Whether ``fit`` starts from the weights of the last fit.
     momentum : float, default=0.9
-        Momentum of "sgd", and of "muon" (Jordan takes 0.95).
+        Momentum of "sgd", and of "muon" (Jordan takes 0.95); of "schedule_free_sgd" how near to the
+        average of its steps gradients are taken.
     nesterovs_momentum : bool, default=True
         Whether "sgd" and "muon" use Nesterov's momentum.
     early_stopping : bool, default=False
@@ -136,7 +148,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         classes where their counts allow it.
     beta_1, beta_2 : float, default=0.9, 0.999
         Decay rates of the moments, for "adam", "adamw", "amsgrad", "nadam", "adamax", "radam",
-        "lion" (whose authors take 0.9, 0.99) and "muon" (where it takes Adam's steps).
+        "lion" (whose authors take 0.9, 0.99) "muon" (where it takes Adam's steps) and
+        "schedule_free_adam", of which the first says how near to the average gradients are taken.
     epsilon : float, default=1e-8
         Numerical stability of the same optimizers; "rmsprop", "adagrad" and "adadelta" keep
         torch's defaults.
@@ -251,6 +264,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         learning_rate_init: float = 0.001,
         power_t: float = 0.5,
         max_iter: int = 200,
+        averaging: AveragingName | None = None,
+        averaging_start: float = 0.75,
+        averaging_horizon: float = 1.0,
         shuffle: bool = True,
         random_state: RandomState = None,
         tol: float = 1e-4,

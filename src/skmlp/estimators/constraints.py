@@ -152,6 +152,9 @@ CONSTRAINTS: dict[str, list] = {
     "learning_rate_init": [_POSITIVE],
     "power_t": [_NON_NEGATIVE],
     "max_iter": [_AT_LEAST_ONE],
+    "averaging": [TableNames("..training.averaging", "AVERAGINGS"), None],
+    "averaging_start": [Interval(Real, 0, 1, closed="left")],
+    "averaging_horizon": [_POSITIVE],
     "shuffle": ["boolean"],
     "random_state": ["random_state"],
     "tol": [_NON_NEGATIVE],
@@ -209,6 +212,8 @@ def check_together(estimator: Any, n_hidden: int, weight_decay: float) -> None:
             )
     if estimator.optimizer in FULL_BATCH_OPTIMIZERS:
         _check_full_batch(estimator, name)
+    if estimator.optimizer in ("schedule_free_sgd", "schedule_free_adam"):
+        _check_schedule_free(estimator, name)
     if "lr" in getattr(estimator.optimizer, "keywords", {}):
         raise ValueError(
             f"The 'optimizer' parameter of {name} fixes lr={estimator.optimizer.keywords['lr']}: "
@@ -244,6 +249,7 @@ def _check_full_batch(estimator: Any, name: str) -> None:
         "weight_decay": estimator.weight_decay not in ("auto", 0),
         "max_grad_norm": estimator.max_grad_norm is not None,
         "max_grad_value": estimator.max_grad_value is not None,
+        "averaging": estimator.averaging is not None,
         "callbacks": bool(estimator.callbacks),
     }
     for parameter, is_set in unused.items():
@@ -254,6 +260,21 @@ def _check_full_batch(estimator: Any, name: str) -> None:
                 f"rows. Got {getattr(estimator, parameter)!r}: leave it at its default, or take "
                 "another optimizer. ('alpha' works with every optimizer.)"
             )
+
+
+def _check_schedule_free(estimator: Any, name: str) -> None:
+    if estimator.averaging is not None:
+        raise ValueError(
+            f"The 'averaging' parameter of {name} has no meaning for "
+            f"optimizer={estimator.optimizer!r}, which returns an average of its own. Got "
+            f"{estimator.averaging!r}: set averaging=None, or take 'adam' or 'sgd'."
+        )
+    if estimator.normalization == "batch":
+        raise ValueError(
+            f"The 'normalization' parameter of {name} cannot be 'batch' for "
+            f"optimizer={estimator.optimizer!r}, which predicts with other weights than those "
+            "whose statistics it has seen: take 'layer', or optimizer='adam' with averaging='ema'."
+        )
 
 
 def _takes_bounds(optimizer: str) -> bool:

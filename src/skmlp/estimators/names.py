@@ -52,10 +52,13 @@ OptimizerName = Literal[
     "sgd",
     "lion",
     "muon",
+    "schedule_free_sgd",
+    "schedule_free_adam",
     "lbfgs",
     "cg",
     "newton-cg",
 ]
+AveragingName = Literal["swa", "ema"]
 ScheduleName = Literal["constant", "invscaling", "adaptive"]
 RegressionLossName = Literal[
     "squared_error",

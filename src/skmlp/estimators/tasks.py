@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from math import floor
 from numbers import Integral
 
 from sklearn.base import BaseEstimator
@@ -89,6 +90,9 @@ class TaskMaker(BaseEstimator, ABC):
             learning_rate=self.learning_rate,
             power_t=float(self.power_t),
             batch_size=self._batch_size(len(train)),
+            averaging=self.averaging,
+            averaging_horizon=float(self.averaging_horizon),
+            averaging_wait=self._averaging_wait(),
             shuffle=bool(self.shuffle),
             max_fun=self.max_fun,
             tol=float(self.tol),
@@ -123,6 +127,13 @@ class TaskMaker(BaseEstimator, ABC):
 
         family = OPTIMIZERS.get(self.optimizer) if isinstance(self.optimizer, str) else None
         return family.default_weight_decay if family else 0.0
+
+    def _averaging_wait(self) -> int:
+        """Epochs before the first that is averaged: at least the last one is."""
+        if self.averaging != "swa":
+            return 0
+        # 0.29 of 100 epochs are 28.999999999999996
+        return min(floor(self.averaging_start * self.max_iter + 1e-9), self.max_iter - 1)
 
     def _batch_size(self, n: int) -> int:
         if self.batch_size == "auto":

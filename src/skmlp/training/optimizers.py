@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ..task import OptimizerSettings
-from .torch_optimizers import Lion, Muon
+from .torch_optimizers import Lion, Muon, ScheduleFreeAdam, ScheduleFreeSGD
 
 
 class FusedAdam(torch.optim.Adam):
@@ -109,6 +109,12 @@ class OptimizerFamily:
         Whether steps depend on whole matrices, not on each entry alone. Its class is told by a
         group's ``n_hidden`` how many of its parameters, from the first, are matrices of hidden
         layers.
+    is_linear : bool
+        Whether its updates are linear in the rate. If not, its class takes the rates of k networks
+        as a tensor (k, 1, 1).
+    evaluated : str, optional
+        The state that holds the weights with which the network is evaluated, where these are not
+        those at which gradients are taken.
     """
 
     make: Callable[..., torch.optim.Optimizer]
@@ -120,6 +126,8 @@ class OptimizerFamily:
     velocity: str | None = None
     default_weight_decay: float = 0.0
     by_array: bool = False
+    is_linear: bool = True
+    evaluated: str | None = None
 
 
 def _betas_and_epsilon(s: OptimizerSettings) -> dict[str, Any]:
@@ -297,6 +305,36 @@ def _sgd_loop(n, step, rate, settings, flat, gradient, velocity, _2, _3):
         flat[i] -= by * moves
 
 
+def _schedule_free_sgd_loop(n, step, rate, settings, flat, gradient, z, average, _3):
+    number = type(flat[0])
+    by, share = number(rate), number(1 / step)
+    keep, add = number(settings[0]), number(1 - settings[0])
+    for i in range(n):
+        if step == 1:
+            z[i], average[i] = flat[i], flat[i]
+        z[i] += flat[i] - (add * z[i] + keep * average[i])  # decay
+        z[i] -= by * gradient[i]
+        average[i] += share * (z[i] - average[i])
+        flat[i] = add * z[i] + keep * average[i]
+
+
+def _schedule_free_adam_loop(n, step, rate, settings, flat, gradient, z, average, square):
+    number, beta_2 = type(flat[0]), settings[1]
+    by, share = number(rate), number(1 / step)
+    keep, add = number(settings[0]), number(1 - settings[0])
+    keep_2, add_2 = number(beta_2), number(1 - beta_2)
+    root, epsilon = number(1 / math.sqrt(1 - beta_2**step)), number(settings[2])
+    for i in range(n):
+        if step == 1:
+            z[i], average[i] = flat[i], flat[i]
+        g = gradient[i]
+        square[i] = keep_2 * square[i] + add_2 * g * g
+        z[i] += flat[i] - (add * z[i] + keep * average[i])  # decay
+        z[i] -= by * g / (math.sqrt(square[i]) * root + epsilon)
+        average[i] += share * (z[i] - average[i])
+        flat[i] = add * z[i] + keep * average[i]
+
+
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 
 # Decoupled decay is `StackOptimizer.decay`'s, and the loops' own, the same way for each.
@@ -355,6 +393,24 @@ OPTIMIZERS: dict[str, OptimizerFamily] = {
         Lion, _betas_and_epsilon, _lion_loop, _adam_numbers, ("exp_avg",), counts={}
     ),
     "muon": OptimizerFamily(Muon, _muon, by_array=True),
+    "schedule_free_sgd": OptimizerFamily(
+        ScheduleFreeSGD,
+        lambda s: {"momentum": s.momentum},
+        _schedule_free_sgd_loop,
+        lambda s: [s.momentum],
+        ("z", "average"),
+        is_linear=False,
+        evaluated="average",
+    ),
+    "schedule_free_adam": OptimizerFamily(
+        ScheduleFreeAdam,
+        _betas_and_epsilon,
+        _schedule_free_adam_loop,
+        _adam_numbers,
+        ("z", "average", "exp_avg_sq"),
+        is_linear=False,
+        evaluated="average",
+    ),
 }
 
 

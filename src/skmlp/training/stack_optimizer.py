@@ -4,7 +4,8 @@ A stack of one hands its parameters to the optimizer as one tensor, or array by 
 depend on whole matrices. K networks are groups of equal
 settings; where learning rates are few, they are settings too. Where they are many, or the networks
 small, the optimizer works with rate 1 on a zeroed *direction*, and the direction times each
-network's rate is added to the parameters: every update in the table is linear in the rate.
+network's rate is added to the parameters: nearly every update in the table is linear in the rate.
+Those that are not take the rates as a tensor.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ class StackOptimizer:
 
     @property
     def rates(self) -> np.ndarray:
-        if self.directions is None and not self._grouped_by_rate:
+        if self.directions is None and not self._grouped_by_rate and not self._rates_as_tensors:
             self._rates[:] = [group["lr"] for group in self.torch_optimizer.param_groups]
         return self._rates
 
@@ -109,7 +110,9 @@ class StackOptimizer:
         if rescale:
             self._rescale_velocity(k, old / rate if rate else np.inf)
         self._rates[k] = rate
-        if self.directions is None:
+        if self._rates_as_tensors:
+            self._set_group_rates()
+        elif self.directions is None:
             self.torch_optimizer.param_groups[k]["lr"] = rate
         else:
             self._set_rate_tensor()
@@ -182,7 +185,7 @@ class StackOptimizer:
         self.blocks, self.gradients = blocks, gradients
         n = blocks.n_networks
         self.directions: Blocks | None = None
-        self._grouped_by_rate = False
+        self._grouped_by_rate = self._rates_as_tensors = False
         self._places: list[list[tuple[torch.nn.Parameter, int | None]]] = [[] for _ in range(n)]
         if not self.named:
             groups = [self._custom_group(k) for k in range(n)]
@@ -199,6 +202,8 @@ class StackOptimizer:
         else:
             self.torch_optimizer = OptimizerPerNetwork(make, groups)
         self._needs_closure = needs_closure(self.settings[0].family)
+        if self._rates_as_tensors:
+            self._set_group_rates()
 
     def _named_maker(self):
         assert self.family is not None
@@ -230,6 +235,11 @@ class StackOptimizer:
 
     def _setting_groups(self) -> list[dict[str, Any]]:
         """A group per distinct setting, over the consecutive networks that share it."""
+        assert self.family is not None
+        if not self.family.is_linear:
+            self._rates_as_tensors = True
+            arguments = [self._arguments(k) for k in range(len(self.settings))]
+            return self._groups_of(self.blocks.all, self.gradients.all, arguments)
         arguments = [
             {**self._arguments(k), "lr": float(rate)} for k, rate in enumerate(self._rates)
         ]
@@ -260,6 +270,29 @@ class StackOptimizer:
                 self._places[k] += [(parameter, k - a) for parameter in parameters]
             groups.append({"params": parameters, **arguments[a]})
         return groups
+
+    def _set_group_rates(self) -> None:
+        begin = 0
+        for group in self.torch_optimizer.param_groups:
+            end = begin + len(group["params"][0])
+            group["lr"] = per_network(self._rates[begin:end], self.blocks.flat)
+            begin = end
+
+    @property
+    def evaluates_elsewhere(self) -> bool:
+        """Whether networks are to be evaluated at weights that are not the parameters."""
+        return self.family is not None and self.family.evaluated is not None
+
+    def swap(self) -> None:
+        """Put those weights where the parameters are, and the parameters where they were."""
+        name = self.family.evaluated if self.family is not None else None
+        if name is None:
+            return
+        for parameter, state in self.torch_optimizer.state.items():
+            there = state[name]
+            here = parameter.clone()
+            parameter.copy_(there)
+            there.copy_(here)
 
     def _set_rate_tensor(self) -> None:
         self._rate_tensor = per_network(self._rates, self.blocks.flat)

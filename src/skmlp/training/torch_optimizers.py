@@ -68,6 +68,64 @@ class Lion(PlainOptimizer):
         mean.mul_(beta_2).add_(g, alpha=1 - beta_2)
 
 
+class ScheduleFree(PlainOptimizer):
+    """Gradients between a sequence of steps and its mean: Defazio et al. (2024), arXiv:2405.15682.
+
+    y = (1 - β) z + β x, z ← z - rate · direction(gradient at y), x ← x + (z - x) / t. The
+    parameters are y, and the network is evaluated at x, ``average`` of the state. All steps count
+    equally, as theirs do unless the rate warms up. What has moved the parameters between two steps,
+    decoupled decay, moves z. ``lr`` may be a tensor.
+    """
+
+    def begin(self, p, group, place):
+        return {"step": torch.zeros(()), "z": p.clone(), "average": p.clone()}
+
+    def move(self, p, g, state, group, place):
+        state["step"] += 1
+        z, average, beta = state["z"], state["average"], self.between(group)
+        z.add_(p - self._point(z, average, beta))
+        z.sub_(self.direction(g, state, group) * group["lr"])
+        average.lerp_(z, 1 / float(state["step"]))
+        p.copy_(self._point(z, average, beta))
+
+    @staticmethod
+    def _point(z: Tensor, average: Tensor, beta: float) -> Tensor:
+        return (z * (1 - beta)).add_(average, alpha=beta)
+
+    def between(self, group: dict[str, Any]) -> float:
+        """How near to the mean gradients are taken, from 0 to 1."""
+        raise NotImplementedError
+
+    def direction(self, g: Tensor, state: dict[str, Tensor], group: dict[str, Any]) -> Tensor:
+        raise NotImplementedError
+
+
+class ScheduleFreeSGD(ScheduleFree):
+    """`ScheduleFree` by the gradient itself."""
+
+    def between(self, group):
+        return group["momentum"]
+
+    def direction(self, g, state, group):
+        return g
+
+
+class ScheduleFreeAdam(ScheduleFree):
+    """`ScheduleFree` by g / (√v + ε), with v as Adam has it."""
+
+    def begin(self, p, group, place):
+        return {**super().begin(p, group, place), "exp_avg_sq": torch.zeros_like(p)}
+
+    def between(self, group):
+        return group["betas"][0]
+
+    def direction(self, g, state, group):
+        beta_2, square = group["betas"][1], state["exp_avg_sq"]
+        square.mul_(beta_2).addcmul_(g, g, value=1 - beta_2)
+        correction = 1 - beta_2 ** float(state["step"])
+        return g / (square / correction).sqrt_().add_(group["eps"])
+
+
 # Jordan (2024), https://kellerjordan.github.io/posts/muon: coefficients of a polynomial whose
 # slope at zero is steep, so that five iterations bring singular values near one.
 _COEFFICIENTS = 3.4445, -4.7750, 2.0315

@@ -38,8 +38,14 @@ class Parameters:
         self.flat = np.zeros(self.n_weights + sum(o for _, o in self.shapes), dtype)
 
     def set(self, coefs: Sequence[np.ndarray], intercepts: Sequence[np.ndarray]) -> None:
-        for block, values in zip(self.blocks(self.flat), [*coefs, *intercepts], strict=True):
+        self.flat[:] = self.flat_of(coefs, intercepts)
+
+    def flat_of(self, coefs: Sequence[np.ndarray], intercepts: Sequence[np.ndarray]) -> np.ndarray:
+        """A network's arrays in this form."""
+        flat = np.empty_like(self.flat)
+        for block, values in zip(self.blocks(flat), [*coefs, *intercepts], strict=True):
             block[...] = values
+        return flat
 
     def blocks(self, flat: np.ndarray) -> list[np.ndarray]:
         """Views of an array of this form: weights (fan_in, fan_out), then biases (fan_out,)."""

@@ -30,6 +30,10 @@ class OptimizerState:
         self.parameters = parameters
         self.arrays = np.zeros((3, parameters.flat.size), parameters.flat.dtype)
         self.settings = np.array([*(self.row.settings(settings) if self.row else []), 0.0])
+        #: The place of the weights to evaluate in ``arrays``, if they are not the parameters.
+        self.evaluated: int | None = None
+        if self.row is not None and self.row.evaluated is not None:
+            self.evaluated = self.row.state.index(self.row.evaluated)
         self.is_kept = settings.family != "sgd" or settings.momentum > 0
 
     def checkpoint(self) -> list[dict[str, Any]]:

@@ -28,8 +28,8 @@ N_COLUMNS = 14
 INPUT, OUTPUT = 1, 2  # what is kept
 
 # Places in ``at``, the addresses of what a network has besides its layers; 0: it has it not.
-GEMM, LOSS, MEAN, SCORE, PENALTY, CLIP, DECAY, UPDATE = range(8)
-N_ADDRESSES = 8
+GEMM, LOSS, MEAN, SCORE, PENALTY, CLIP, DECAY, UPDATE, AVERAGE = range(9)
+N_ADDRESSES = 9
 
 # Places in ``numbers``, in float64: what a step depends on; from the last on, the loss' options.
 RATE, L1, L2, WEIGHT_DECAY, MAX_VALUE, MAX_NORM, SLOPE, OPTIONS = range(8)

@@ -44,6 +44,7 @@ KINDS: dict[str, Callable[[Any], Any]] = {
     "penalty": lambda x: _NUMBER(_INDEX, _NUMBER, _NUMBER, x, x),
     "clip": lambda x: _void(_INDEX, _NUMBER, _NUMBER, x),
     "decay": lambda x: _void(_INDEX, _NUMBER, x),
+    "average": lambda x: _void(_INDEX, _NUMBER, x, x),
     # Of layers: see `products` and `dense`
     "gather": lambda x: _void(_INDEX, _INDEX, x, _INDICES, _INDEX, x),
     "product": lambda x: _void(*[_INDEX] * 3, x, _INDEX, _INDEX, x, x, x),

@@ -45,3 +45,10 @@ def decay(n_weights, factor, flat):
     by = type(flat[0])(factor)
     for i in range(n_weights):
         flat[i] *= by
+
+
+def average(n, share, flat, averages):
+    """Move averages by a share of what is between them and the parameters."""
+    by = type(flat[0])(share)
+    for i in range(n):
+        averages[i] = flat[i] if share == 1 else averages[i] + by * (flat[i] - averages[i])
