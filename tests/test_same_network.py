@@ -51,6 +51,7 @@ def drawn_task(seed: int) -> TrainingTask:
     full_batch = in_loops if LOSSES[loss].smooth else []
     family = str(choose([*WITH_LOOPS, *full_batch]))
     in_batches = family not in FULL_BATCH_METHODS
+    averages = not in_batches or OPTIMIZERS[family].evaluated is not None
     return TrainingTask(
         train=drawn_rows(rng, loss, n, d, dtype, **form),
         validation=drawn_rows(rng, loss, 11, d, dtype, **form) if validated else None,
@@ -83,6 +84,9 @@ def drawn_task(seed: int) -> TrainingTask:
         learning_rate=str(choose(list(SCHEDULES))),
         batch_size=min(batch_size, n),
         shuffle=bool(choose([True, False])),
+        averaging=None if averages else [None, None, "swa", "ema"][seed // 4 % 4],
+        averaging_horizon=float(10 ** rng.uniform(-1, 1)),
+        averaging_wait=int(rng.integers(0, 5)),
         max_iter=5,
         tol=float(choose([0.0, 0.5])),
         n_iter_no_change=int(rng.integers(1, 6)),
