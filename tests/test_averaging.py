@@ -200,6 +200,7 @@ def mixed(optimizer="adam", normalization=None):
 @pytest.mark.parametrize("optimizer", ["adam", "sgd", "muon", torch.optim.ASGD])
 def test_networks_of_a_stack_have_averages_of_their_own(by_torch, optimizer, normalization):
     tasks = mixed(optimizer, normalization)
+    assert len({task.stack_key for task in tasks}) == 1
     for fused, alone in zip(train(tasks), trained_alone(tasks), strict=True):
         assert_same(fused, alone)
         assert fused.validation_scores == pytest.approx(alone.validation_scores)

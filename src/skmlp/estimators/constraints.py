@@ -212,8 +212,8 @@ def check_together(estimator: Any, n_hidden: int, weight_decay: float) -> None:
             )
     if estimator.optimizer in FULL_BATCH_OPTIMIZERS:
         _check_full_batch(estimator, name)
-    if estimator.optimizer in ("schedule_free_sgd", "schedule_free_adam"):
-        _check_schedule_free(estimator, name)
+    if _averages(estimator.optimizer):
+        _check_averaging_optimizer(estimator, name)
     if "lr" in getattr(estimator.optimizer, "keywords", {}):
         raise ValueError(
             f"The 'optimizer' parameter of {name} fixes lr={estimator.optimizer.keywords['lr']}: "
@@ -262,7 +262,15 @@ def _check_full_batch(estimator: Any, name: str) -> None:
             )
 
 
-def _check_schedule_free(estimator: Any, name: str) -> None:
+def _averages(optimizer: Any) -> bool:
+    """Whether an optimizer returns other weights than those at which it takes gradients."""
+    from ..training.optimizers import OPTIMIZERS
+
+    row = OPTIMIZERS.get(optimizer) if isinstance(optimizer, str) else None
+    return row is not None and row.evaluated is not None
+
+
+def _check_averaging_optimizer(estimator: Any, name: str) -> None:
     if estimator.averaging is not None:
         raise ValueError(
             f"The 'averaging' parameter of {name} has no meaning for "

@@ -152,8 +152,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         "lion" (whose authors take 0.9, 0.99) "muon" (where it takes Adam's steps) and
         "schedule_free_adam", of which the first says how near to the average gradients are taken.
     epsilon : float, default=1e-8
-        Numerical stability of the same optimizers; "rmsprop", "adagrad" and "adadelta" keep
-        torch's defaults.
+        Numerical stability of the same optimizers; "lion" takes entries up to it as zero;
+        "rmsprop", "adagrad" and "adadelta" keep torch's defaults.
     n_iter_no_change : int or inf, default=10
         Epochs without an improvement by ``tol`` before training stops.
     max_fun : int, default=15000

@@ -76,12 +76,12 @@ def average_before(task: TrainingTask, checkpoint: Checkpoint) -> AverageState |
 
 
 def state_of_average(
-    task: TrainingTask, numbers: np.ndarray, arrays: NetworkArrays
+    task: TrainingTask, numbers: np.ndarray, arrays: Callable[[], NetworkArrays]
 ) -> AverageState | None:
-    """A network's average for its checkpoint."""
+    """A network's average, if it has one, for its checkpoint."""
     if task.averaging is None:
         return None
-    return AverageState(task.averaging, arrays, float(numbers[WEIGHT]), int(numbers[EPOCHS]))
+    return AverageState(task.averaging, arrays(), float(numbers[WEIGHT]), int(numbers[EPOCHS]))
 
 
 def weights_before(task: TrainingTask, checkpoint: Checkpoint) -> NetworkArrays | None:
@@ -180,9 +180,7 @@ class StackAverages:
 
     def state(self, k: int) -> AverageState | None:
         """Network k's average for its checkpoint."""
-        if self.tasks[k].averaging is None:
-            return None
-        return state_of_average(self.tasks[k], self._numbers[k], self._averages.network(k))
+        return state_of_average(self.tasks[k], self._numbers[k], lambda: self._averages.network(k))
 
     def resume(self, checkpoint: Checkpoint) -> None:
         """Go on with the average of a network that trains alone."""

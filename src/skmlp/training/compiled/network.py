@@ -240,7 +240,7 @@ class CompiledNetwork:
             learning_rate=self.rate,
             random=RandomStates(self.order.rng.bit_generator.state, *self.levels.position()),
             weights=parameters.copies(parameters.flat) if averaged else None,
-            average=state_of_average(task, self.averaging, parameters.copies(self.average)),
+            average=state_of_average(task, self.averaging, lambda: parameters.copies(self.average)),
         )
 
     def _resume(self, checkpoint: Checkpoint) -> None:
