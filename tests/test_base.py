@@ -285,7 +285,7 @@ def test_lbfgs_has_no_partial_fit():
 
 
 @both
-@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs", "cg", "newton-cg"])
 def test_warm_start_goes_on_from_the_weights(cls, optimizer):
     model = small(cls, warm_start=True, optimizer=optimizer, max_iter=3)
     X, y = data(model)
@@ -676,6 +676,8 @@ def test_unknown_names_come_with_the_known_ones():
         ({"activation": ["relu"]}, r"'activation'.*one value per hidden layer \(2\)"),
         ({"dropout": [0.1, 0.2, 0.3]}, r"'dropout'.*one value per hidden layer \(2\)"),
         ({"optimizer": "lbfgs", "dropout": 0.1}, "'dropout'.*no meaning.*lbfgs"),
+        ({"optimizer": "cg", "l1_ratio": 0.5}, "'l1_ratio'.*0.5: take optimizer='lbfgs'"),
+        ({"optimizer": "newton-cg", "l1_ratio": 1.0}, "'l1_ratio'.*take optimizer='lbfgs'"),
         ({"optimizer": "lbfgs", "weight_decay": 0.1}, "'weight_decay'.*no meaning.*alpha"),
         ({"optimizer": "lbfgs", "max_grad_norm": 1.0}, "'max_grad_norm'.*no meaning"),
         ({"early_stopping": True, "validation_fraction": 0.0}, "validation_fraction"),

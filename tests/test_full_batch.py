@@ -8,11 +8,12 @@ import pytest
 import scipy.optimize
 import scipy.sparse
 import torch
-from helpers import LOSSES_OF_LOOPS, assert_same, make_task, random_rows
+from helpers import LOSSES_OF_LOOPS, assert_same, every_array, make_task, random_rows
 from sklearn.linear_model import LogisticRegression
 
 from skmlp.network.architecture import NetworkArrays
 from skmlp.network.losses import LOSSES
+from skmlp.task import FULL_BATCH_METHODS
 from skmlp.training import full_batch, train
 from skmlp.training.compiled import full_batch as compiled_full_batch
 from skmlp.training.compiled.full_batch import CompiledEvaluator
@@ -23,6 +24,8 @@ from skmlp.training.stacks import Run
 from skmlp.training.validation import Validation
 
 EVALUATORS = [TorchEvaluator, CompiledEvaluator]
+UNBOUNDED = [name for name, method in FULL_BATCH_METHODS.items() if not method.takes_bounds]
+EVERY_UNBOUNDED = pytest.mark.parametrize("optimizer", UNBOUNDED)
 
 
 def lbfgs(**others):
@@ -290,3 +293,136 @@ def test_an_interrupt_is_heard_at_the_next_evaluation():
         run.stop.set()
         with pytest.raises(InterruptedError):
             problem.minimize()
+
+
+def value_at(result, **others):
+    """Value and gradient of a problem where a network ended."""
+    problem = problem_of(initial=result.arrays, **others)
+    return problem.value_and_gradient(problem._start())
+
+
+CONVEX = [
+    {"hidden": (), "loss": "log_loss", "alpha": 5.0},
+    {"hidden": (), "loss": "squared_error", "alpha": 0.1},
+    {"hidden": (), "loss": "poisson", "alpha": 0.1},
+]
+
+
+@pytest.mark.parametrize("others", CONVEX, ids=str)
+@EVERY_UNBOUNDED
+def test_every_method_finds_the_same_minimum(optimizer, others):
+    expected, found = train(
+        [
+            make_task(optimizer="lbfgs", tol=1e-9, max_iter=2000, **others),
+            make_task(optimizer=optimizer, tol=1e-7, max_iter=2000, **others),
+        ]
+    )
+    assert_same_minimum(found, expected)
+
+
+@EVERY_UNBOUNDED
+def test_every_method_finds_the_minimum_that_is_near(optimizer):
+    same = {"max_iter": 5000, "loss": "squared_error", "hidden": (3,), "alpha": 2.0}
+    (expected,) = train([lbfgs(tol=1e-9, **same)])
+    problem = problem_of(**same, initial=expected.arrays)
+    x = problem._start()
+    H = np.column_stack([problem.product(x, e) for e in np.eye(len(x))])
+    assert np.linalg.eigvalsh(H).min() > 0.01  # convex there
+    problem.evaluator.set_vector(x + np.random.default_rng(0).uniform(-0.01, 0.01, len(x)))
+    near = problem.evaluator.network()
+    (found,) = train([make_task(optimizer=optimizer, initial=near, tol=1e-8, **same)])
+    assert_same_minimum(found, expected)
+
+
+def assert_same_minimum(found, expected):
+    assert found.stopping_reason == expected.stopping_reason == "converged"
+    assert found.loss == pytest.approx(expected.loss, rel=1e-10)
+    for ours, theirs in zip(every_array(found), every_array(expected), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@EVERY_UNBOUNDED
+def test_every_method_ends_where_the_largest_entry_is_within_tol(optimizer, dtype):
+    task = make_task(optimizer=optimizer, alpha=0.1, max_iter=500, tol=1e-3, dtype=dtype)
+    (result,) = train([task])
+    assert result.stopping_reason == "converged"
+    _, gradient = value_at(result, alpha=0.1)
+    assert np.abs(gradient).max() <= 1e-3 * (1 + 1e-3)
+    # scipy's trust region looks at the norm, which is larger: it would go on
+    (stricter,) = train([replace(task, tol=1e-5)])
+    assert result.n_iter < stricter.n_iter
+    assert np.all(np.diff(result.loss_curve) <= 1e-12)
+    assert {a.dtype.name for a in every_array(result)} == {dtype}
+
+
+@pytest.mark.parametrize("max_fun", [1, 2, 7, 30])
+@EVERY_UNBOUNDED
+def test_max_fun_is_kept_to_the_last_evaluation(monkeypatch, optimizer, max_fun):
+    counts = []
+
+    def counting(method):
+        return lambda self, *arguments: counts.append(method) or method(self, *arguments)
+
+    for name in ("value_and_gradient", "product"):
+        monkeypatch.setattr(FullBatchProblem, name, counting(getattr(FullBatchProblem, name)))
+    (result,) = train([make_task(optimizer=optimizer, max_iter=500, max_fun=max_fun, tol=0.0)])
+    assert result.stopping_reason == "max_fun"
+    assert max_fun <= len(counts) <= max_fun + 1  # a product that is refused is counted here
+    monkeypatch.undo()
+    value, _ = value_at(result)
+    assert result.loss == pytest.approx(value, rel=1e-12)
+
+
+@EVERY_UNBOUNDED
+def test_every_method_is_stopped_as_lbfgs_is(optimizer):
+    assert train([make_task(optimizer=optimizer, max_iter=3)])[0].stopping_reason == "max_iter"
+    task = make_task(
+        optimizer=optimizer,
+        validation=random_rows(n=30, seed=9),
+        early_stopping=True,
+        n_iter_no_change=2,
+        max_iter=200,
+    )
+    (result,) = train([task])
+    assert result.stopping_reason == "early_stopping"
+    assert len(result.validation_scores) == result.n_iter < 200
+    best = int(np.argmax(result.validation_scores))
+    (shorter,) = train([make_task(optimizer=optimizer, max_iter=best + 1)])
+    for ours, theirs in zip(result.coefs, shorter.coefs, strict=True):
+        np.testing.assert_allclose(ours, theirs)
+
+
+@EVERY_UNBOUNDED
+def test_a_minimum_stays_whatever_the_method(optimizer):
+    rows = random_rows("squared_error")
+    start = NetworkArrays([np.ones((5, 3))], [np.arange(3.0)], {})
+    rows.targets = rows.X @ start.coefs[0] + start.intercepts[0]
+    of_zero_gradient = {"loss": "squared_error", "hidden": (), "initial": start, "rows": rows}
+    (result,) = train([make_task(optimizer=optimizer, tol=1e-12, **of_zero_gradient)])
+    assert (result.n_iter, result.stopping_reason) == (0, "converged")
+    np.testing.assert_array_equal(result.coefs[0], start.coefs[0])
+
+
+@EVERY_UNBOUNDED
+def test_every_method_tells_of_divergence_and_hears_an_interrupt(optimizer):
+    rows = random_rows("poisson")
+    rows.X = rows.X * 1e200
+    (result,) = train([make_task(optimizer=optimizer, rows=rows, loss="poisson", hidden=())])
+    assert isinstance(result, DivergenceError)
+    run = Run()
+    run.stop.set()
+    with pytest.raises(InterruptedError):
+        FullBatchProblem(TorchEvaluator(make_task(optimizer=optimizer)), run).minimize()
+
+
+@pytest.mark.parametrize("normalization", [None, "layer"])
+@EVERY_UNBOUNDED
+def test_sparse_rows_weights_and_normalization(optimizer, normalization):
+    rows = random_rows()
+    rows.weights = np.random.default_rng(0).uniform(0.5, 2, len(rows))
+    sparse = replace(rows, X=scipy.sparse.csr_matrix(rows.X))
+    same = {"alpha": 1.0, "max_iter": 4, "normalization": normalization, "optimizer": optimizer}
+    dense, filled = (train([make_task(rows=r, **same)])[0] for r in (rows, sparse))
+    assert_same(filled, dense)
+    assert dense.loss_curve[-1] < dense.loss_curve[0]

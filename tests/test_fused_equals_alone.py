@@ -18,12 +18,13 @@ from torch.nn.functional import softplus
 
 import skmlp
 from skmlp.network.losses import LOSSES, losses_of
+from skmlp.training.optimizers import OPTIMIZERS as OPTIMIZER_TABLE
 from skmlp.training.schedules import MOMENTA, SCHEDULES
 
 # What splits stacks: few of each, so that the stacks are large.
 SHAPES = [(8,), (5,), (6, 5)]
 ACTIVATIONS = ["relu", "tanh"]
-OPTIMIZERS = ["adam", "sgd", "adamw", "nadam", "rmsprop", "adagrad", "adamax", "radam", "adadelta"]
+OPTIMIZERS = ["adam", "sgd", *(name for name in OPTIMIZER_TABLE if name not in ("adam", "sgd"))]
 N_CONFIGURATIONS = 200
 
 
@@ -80,13 +81,17 @@ def random_configuration(rng: np.random.Generator) -> Configuration:
     X = rng.normal(rng.normal(), rng.uniform(0.5, 2.0), (n, 5))
     score = X @ rng.normal(size=5) + 0.3 * rng.normal(size=n)
     y = np.digitize(score, np.quantile(score, [0.33, 0.66])) if is_classifier else score
-    optimizer = one_of(*OPTIMIZERS[: 9 if rng.random() < 0.5 else 2])
+    optimizer = one_of(*OPTIMIZERS[: None if rng.random() < 0.5 else 2])
+    averages = OPTIMIZER_TABLE[optimizer].evaluated is not None
     shape = one_of(*SHAPES)
     parameters = {
         "hidden_layer_sizes": shape,
         "activation": one_of(*ACTIVATIONS),
         "optimizer": optimizer,
-        "normalization": one_of(None, None, None, "batch", "layer"),
+        "normalization": one_of(None, None, None, None if averages else "batch", "layer"),
+        "averaging": None if averages else one_of(None, None, "swa", "ema"),
+        "averaging_start": one_of(0.0, 0.5, 0.75),
+        "averaging_horizon": float(10 ** rng.uniform(-1, 1)),
         "batch_size": one_of(16, 32),
         "random_state": int(rng.integers(1000)),
         "initialization": one_of("auto", "he_normal", "lecun_uniform", "orthogonal", "sklearn"),

@@ -26,7 +26,7 @@ from skmlp.network.activations import ACTIVATIONS
 from skmlp.network.initialization import INITIALIZATIONS
 from skmlp.network.loss_forms import Bounded, Groups, Several, loss_of
 from skmlp.network.losses import LOSSES
-from skmlp.task import FULL_BATCH_OPTIMIZERS, OptimizerSettings, Rows, TrainingTask
+from skmlp.task import FULL_BATCH_METHODS, OptimizerSettings, Rows, TrainingTask
 from skmlp.training import train
 from skmlp.training.compiled.arrays import is_plain
 from skmlp.training.dropout_schedules import DROPOUT_SCHEDULES
@@ -35,6 +35,7 @@ from skmlp.training.progress import DivergenceError
 from skmlp.training.schedules import MOMENTA, SCHEDULES
 
 N_DRAWS, AT_ONCE = 300, 20
+WITH_LOOPS = [name for name, row in OPTIMIZERS.items() if row.loop is not None]
 SCORES = {name: LOSSES[name].score for name in LOSSES_OF_LOOPS}
 
 
@@ -119,11 +120,13 @@ def drawn_task(seed: int) -> TrainingTask:
     n, d, batch_size = int(rng.integers(7, 50)), int(rng.integers(1, 8)), int(rng.integers(1, 30))
     form = {"weighted": rng.uniform() < 0.4, "sparse": rng.uniform() < 0.15}
     validated = rng.uniform() < 0.4
-    full_batch = FULL_BATCH_OPTIMIZERS if LOSSES[loss].smooth else ()
+    in_loops = [name for name, m in FULL_BATCH_METHODS.items() if not m.takes_products]
+    full_batch = in_loops if LOSSES[loss].smooth else []
     # rmsprop and others, whose epsilon is none of ours, go by signs alone
-    families = ["sgd", "adam"] if narrow and not full_batch else [*OPTIMIZERS, *full_batch]
+    families = ["sgd", "adam"] if narrow and not full_batch else [*WITH_LOOPS, *full_batch]
     family = str(choose(families))
-    in_batches = family not in FULL_BATCH_OPTIMIZERS
+    in_batches = family not in FULL_BATCH_METHODS
+    averages = not in_batches or OPTIMIZERS[family].evaluated is not None
     return TrainingTask(
         train=drawn_rows(rng, drawn, n, d, dtype, **form),
         validation=drawn_rows(rng, drawn, 11, d, dtype, **form) if validated else None,
@@ -148,7 +151,7 @@ def drawn_task(seed: int) -> TrainingTask:
         seed=seed,
         dtype=dtype,
         alpha=float(choose([0.0, 1e-4, 0.1])),
-        l1_ratio=float(choose([0.0, 0.5, 1.0])),
+        l1_ratio=float(choose([0.0, 0.5, 1.0])) * (family != "cg"),
         weight_decay=float(choose([0.0, 0.01])) * in_batches,
         max_grad_norm=choose([None, 0.5]),
         max_grad_value=choose([None, 0.05]),
@@ -164,6 +167,9 @@ def drawn_task(seed: int) -> TrainingTask:
         bias_learning_rate=float(choose([1.0, 1.0, 0.5, 0.0])) if in_batches else 1.0,
         batch_size=min(batch_size, n),
         shuffle=bool(choose([True, False])),
+        averaging=None if averages else [None, None, "swa", "ema"][seed // 4 % 4],
+        averaging_horizon=float(10 ** rng.uniform(-1, 1)),
+        averaging_wait=int(rng.integers(0, 5)),
         max_iter=5,
         tol=float(choose([0.0, 0.5])),
         n_iter_no_change=int(rng.integers(1, 6)),
@@ -184,7 +190,7 @@ def other_options(task: TrainingTask) -> tuple[float, ...]:
 def beside(task: TrainingTask) -> TrainingTask:
     """A network that may be in one stack with the task's."""
     seed = task.seed + N_DRAWS
-    in_batches = task.optimizer.family not in FULL_BATCH_OPTIMIZERS
+    in_batches = task.optimizer.family not in FULL_BATCH_METHODS
     noise = drawn_noise(seed, sparse=scipy.sparse.issparse(task.train.X)) if in_batches else {}
     return replace(task, seed=seed, loss_options=other_options(task), **noise)
 

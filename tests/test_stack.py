@@ -17,6 +17,7 @@ from skmlp.task import CallbackView, OptimizerSettings, Rows
 from skmlp.training import stack_optimizer, stacks, train
 from skmlp.training.dropout import DropoutMasks
 from skmlp.training.flops import stack_flops
+from skmlp.training.optimizers import OPTIMIZERS
 from skmlp.training.progress import DivergenceError, Progress
 from skmlp.training.stack import Stack, finished, random_streams
 from skmlp.training.stacks import slices
@@ -67,7 +68,9 @@ def seven_tasks(optimizer="adam", **others):
     return tasks
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "sgd", "rmsprop", "nadam", torch.optim.ASGD])
+@pytest.mark.parametrize(
+    "optimizer", ["adam", "sgd", "rmsprop", "nadam", "amsgrad", "lion", "muon", torch.optim.ASGD]
+)
 def test_seven_different_networks_train_together_as_alone(optimizer):
     tasks = seven_tasks(optimizer)
     assert len({task.stack_key for task in tasks}) == 1
@@ -201,7 +204,7 @@ def resumed(task, first, **changes):
     return train([replace(task, **changes)])[0]
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "sgd", "nadam", torch.optim.Adafactor])
+@pytest.mark.parametrize("optimizer", [*OPTIMIZERS, torch.optim.Adafactor])
 def test_a_checkpoint_goes_on_as_if_training_had_not_stopped(optimizer):
     task = make_task(
         optimizer=optimizer, max_iter=5, dropout=0.3, learning_rate="invscaling", alpha=0.1

@@ -3,6 +3,7 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
+import optimizer_formulas
 import pytest
 import torch
 from helpers import blocks_of
@@ -23,6 +24,11 @@ TORCH_CLASSES = {
     "adagrad": torch.optim.Adagrad,
     "adadelta": torch.optim.Adadelta,
     "sgd": partial(torch.optim.SGD, momentum=0.9, nesterov=True),
+    "amsgrad": partial(torch.optim.Adam, amsgrad=True),
+    "lion": optimizer_formulas.Lion,
+    "muon": optimizer_formulas.TorchsMuon,
+    "schedule_free_sgd": optimizer_formulas.ScheduleFree,
+    "schedule_free_adam": optimizer_formulas.ScheduleFreeAdam,
 }
 CUSTOM = {
     "ASGD": torch.optim.ASGD,

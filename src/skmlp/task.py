@@ -17,8 +17,33 @@ from .augmentation import Augmentation
 from .network.architecture import Architecture, NetworkArrays
 from .network.loss_forms import Key
 
-# Optimizers that work on all rows at once, not in mini-batches.
-FULL_BATCH_OPTIMIZERS = ("lbfgs",)
+
+@dataclass(frozen=True)
+class FullBatchMethod:
+    """An optimizer that works on all rows at once, not in mini-batches.
+
+    Attributes
+    ----------
+    scipy_name : str
+        What `scipy.optimize.minimize` calls it.
+    takes_bounds : bool
+        Whether it keeps to bounds, as an L1 penalty needs them.
+    takes_products : bool
+        Whether it asks for products of the Hessian matrix with vectors.
+    """
+
+    scipy_name: str
+    takes_bounds: bool = False
+    takes_products: bool = False
+
+
+FULL_BATCH_METHODS = {
+    "lbfgs": FullBatchMethod("L-BFGS-B", takes_bounds=True),
+    "cg": FullBatchMethod("CG"),
+    # not scipy's "Newton-CG", which stops by the step's size and never by the gradient's
+    "newton-cg": FullBatchMethod("trust-ncg", takes_products=True),
+}
+FULL_BATCH_OPTIMIZERS = tuple(FULL_BATCH_METHODS)
 
 Matrix = Any  # an ndarray, or a SciPy CSR matrix or array
 
@@ -80,11 +105,22 @@ class RandomStates:
 
 
 @dataclass
+class AverageState:
+    """Where the average of a network's weights stands: see training.averaging."""
+
+    kind: str  # a key of AVERAGINGS
+    arrays: NetworkArrays
+    weight: float
+    epochs: int
+
+
+@dataclass
 class Checkpoint:
     """What `partial_fit` needs to go on as if it had not stopped. Plain types and NumPy.
 
     ``family`` and ``learning_rate_init`` are those of the task: where the user has changed one,
-    the optimizer's state, or the rate that a schedule has reached, is not carried over.
+    the optimizer's state, or the rate that a schedule has reached, is not carried over. ``weights``
+    are those that the next step starts from, where others were returned: averages.
     """
 
     family: Any
@@ -93,6 +129,8 @@ class Checkpoint:
     learning_rate: float
     random: RandomStates
     epochs: int = 0  # that the optimizer and the schedule have behind them
+    weights: NetworkArrays | None = None
+    average: AverageState | None = None
 
 
 @dataclass
@@ -166,6 +204,9 @@ class TrainingTask(Common):
     ``warmup``, ``learning_rate_period``: epochs if integers, else shares of all training, which is
     ``horizon`` epochs (None: ``max_iter``). ``layer_learning_rates``: what multiplies the steps of
     each layer of weights (empty: nothing does); ``bias_learning_rate`` those of biases besides.
+
+    ``averaging_horizon``: of an exponential moving average, in epochs; ``averaging_wait``: epochs
+    before the first whose weights are averaged.
     """
 
     train: Rows
@@ -198,6 +239,9 @@ class TrainingTask(Common):
     horizon: int | None = None
     layer_learning_rates: tuple[float, ...] = ()
     bias_learning_rate: float = 1.0
+    averaging: str | None = None
+    averaging_horizon: float = 1.0
+    averaging_wait: int = 0
     shuffle: bool = True
     max_iter: int = 200
     max_fun: int = 15000

@@ -29,7 +29,7 @@ from ..task import (
     TrainingResult,
     TrainingTask,
 )
-from .constraints import CONSTRAINTS, check_together
+from .constraints import CONSTRAINTS
 from .convergence import convergence_messages
 from .equal_units import equal_units_message
 from .prediction import Trained, predict_logits
@@ -44,6 +44,7 @@ from .rows import (
     with_weight,
 )
 from .tasks import TaskMaker
+from .together import check_together
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 

@@ -20,6 +20,8 @@ def convergence_messages(result: TrainingResult, task: TrainingTask) -> list[str
             "a callback stopped training within its first epoch; the weights are little more "
             "than the starting weights."
         )
+    if result.n_iter <= task.averaging_wait and not task.keep_checkpoint:
+        messages.append(_NOT_AVERAGED.format(result.n_iter, task.averaging_wait))
     if result.stopping_reason in _REMEDIES and not task.keep_checkpoint:
         remedy = _REMEDIES[result.stopping_reason]
         family = task.optimizer.family
@@ -27,6 +29,11 @@ def convergence_messages(result: TrainingResult, task: TrainingTask) -> list[str
         messages.append(text + _about_targets(task))
     return messages
 
+
+_NOT_AVERAGED = (
+    "training stopped after {} epochs, and averaging='swa' was to begin after {}: the weights are "
+    "not averaged. Lower 'averaging_start' or 'max_iter', or raise 'n_iter_no_change'."
+)
 
 _REMEDIES = {
     "max_iter": "max_iter={max_iter} epochs were reached before the training converged. Increase "

@@ -44,7 +44,23 @@ InitializationName = Literal[
 ]
 BiasInitializationName = Literal["zeros", "sklearn", "torch"]
 OptimizerName = Literal[
-    "adam", "adamw", "nadam", "adamax", "radam", "rmsprop", "adagrad", "adadelta", "sgd", "lbfgs"
+    "adam",
+    "adamw",
+    "amsgrad",
+    "nadam",
+    "adamax",
+    "radam",
+    "rmsprop",
+    "adagrad",
+    "adadelta",
+    "sgd",
+    "lion",
+    "muon",
+    "schedule_free_sgd",
+    "schedule_free_adam",
+    "lbfgs",
+    "cg",
+    "newton-cg",
 ]
 ScheduleName = Literal[
     "constant",
@@ -61,6 +77,7 @@ ScheduleName = Literal[
 ]
 DropoutScheduleName = Literal["constant", "early", "early_linear", "late"]
 AugmentationName = Literal["gaussian_noise", "mixup", "feature_swap"]
+AveragingName = Literal["swa", "ema"]
 RegressionLossName = Literal[
     "squared_error",
     "absolute_error",

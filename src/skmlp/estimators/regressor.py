@@ -15,6 +15,7 @@ from .constraints import CONSTRAINTS, REGRESSOR_CONSTRAINTS
 from .names import (
     Activations,
     Augment,
+    AveragingName,
     BiasInitialization,
     DropoutScheduleName,
     Initialization,
@@ -113,8 +114,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         √(6/(fan_in + fan_out)), for logistic hidden layers √(2/(fan_in + fan_out)); a number is
         every bias. The weights are the same with all of them.
     optimizer : str, torch.optim.Optimizer class or functools.partial of one, default="adam"
-        "adam", "adamw", "nadam", "adamax", "radam", "rmsprop", "adagrad", "adadelta", "sgd", or
-        "lbfgs", which works on all rows at once. A class is called with the parameters and
+        "adam", "adamw", "amsgrad", "nadam", "adamax", "radam", "rmsprop", "adagrad", "adadelta",
+        "sgd", "lion", "muon", "schedule_free_sgd", "schedule_free_adam", or "lbfgs", "cg" or
+        "newton-cg", which work on all rows at once. A class is called with the parameters and
         ``lr=learning_rate_init``.
     alpha : float, default=0.0001
         Strength of the penalty on the weights (not the biases). It is divided by the number of
@@ -154,7 +156,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     max_grad_value : float, default=None
         Entries of the gradients are cut to [-max_grad_value, max_grad_value].
     batch_size : int or "auto", default="auto"
-        Rows per step; "auto" is min(200, n_samples). "lbfgs" uses all rows.
+        Rows per step; "auto" is min(200, n_samples). "lbfgs", "cg" and "newton-cg" use all.
     learning_rate : str or callable, default="constant"
         How the rate changes, with every optimizer (scikit-learn: "sgd" only). At the ends of
         epochs, as scikit-learn's: "constant"; "invscaling": learning_rate_init / (t_ + 1)^power_t;
@@ -194,22 +196,33 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     bias_learning_rate : float, default=1.0
         What multiplies the rate of the biases (with ``normalization``, the shifts) besides.
     max_iter : int, default=200
-        Most epochs, or iterations of "lbfgs".
+        Most epochs, or iterations of "lbfgs", "cg" and "newton-cg".
+    averaging : {"swa", "ema"} or None, default=None
+        Averages of the weights, which validation sees and predictions use, while training goes on
+        from the weights themselves. "swa": the mean of the weights at the ends of the last epochs
+        (Izmailov et al. 2018). "ema": an exponential moving average over all steps, with its bias
+        corrected. Running averages of batch normalization are averaged too.
+    averaging_start : float, default=0.75
+        Share of ``max_iter`` after which the epochs of "swa" begin.
+    averaging_horizon : float, default=1.0
+        Epochs after which a step's share in "ema" has fallen to 1/e of what it was.
     shuffle : bool, default=True
         Whether rows are in a new order every epoch.
     random_state : int, RandomState instance or None, default=None
         Decides starting weights, row order, dropout, stochastic depth, augmentation and the
         validation split. None draws fresh entropy; global generators are never used nor changed.
     tol : float, default=1e-4
-        Smallest improvement that counts; for "lbfgs" the largest gradient entry at the end.
+        Smallest improvement that counts; for "lbfgs", "cg" and "newton-cg" the largest
+        gradient entry at the end.
     verbose : bool or int, default=False
         Whether to print the loss of each epoch.
     warm_start : bool, default=False
         Whether ``fit`` starts from the weights of the last fit.
     momentum : float, default=0.9
-        Momentum of "sgd".
+        Momentum of "sgd", and of "muon" (Jordan takes 0.95); of "schedule_free_sgd" how near to the
+        average of its steps gradients are taken.
     nesterovs_momentum : bool, default=True
-        Whether "sgd" uses Nesterov's momentum.
+        Whether "sgd" and "muon" use Nesterov's momentum.
     early_stopping : bool, default=False
         Whether to stop when the validation score no longer improves, and return to the best
         weights. The score is R², for "absolute_error" and "quantile" the D² of their loss
@@ -218,14 +231,17 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     validation_fraction : float, default=0.1
         Share of the rows that ``early_stopping`` holds out.
     beta_1, beta_2 : float, default=0.9, 0.999
-        Decay rates of the moments, for "adam", "adamw", "nadam", "adamax" and "radam".
+        Decay rates of the moments, for "adam", "adamw", "amsgrad", "nadam", "adamax", "radam",
+        "lion" (whose authors take 0.9, 0.99) "muon" (where it takes Adam's steps) and
+        "schedule_free_adam", of which the first says how near to the average gradients are taken.
     epsilon : float, default=1e-8
-        Numerical stability of the same optimizers; "rmsprop", "adagrad" and "adadelta" keep
-        torch's defaults.
+        Numerical stability of the same optimizers; "lion" takes entries up to it as zero;
+        "rmsprop", "adagrad" and "adadelta" keep torch's defaults.
     n_iter_no_change : int or inf, default=10
         Epochs without an improvement by ``tol`` before training stops.
     max_fun : int, default=15000
-        Most evaluations of the loss by "lbfgs".
+        Most evaluations of the loss by "lbfgs", "cg" and "newton-cg", whose products with the
+        Hessian matrix count too.
     device : str, default="cpu"
         "cpu", "cuda", "cuda:N", "mps", or "auto" for the best that is there. Small networks are
         faster on the CPU.
@@ -267,14 +283,14 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Best of them; None without ``early_stopping``.
     stopping_reason_ : str
         Why training ended: "max_iter", "no_improvement" (of the training loss), "early_stopping"
-        (the validation score), "learning_rate" (adaptive, too small), "callback"; for "lbfgs"
-        "converged", "max_fun" or "line_search" (no lower loss was found).
+        (the validation score), "learning_rate" (adaptive, too small), "callback"; for "lbfgs",
+        "cg" and "newton-cg" "converged", "max_fun" or "line_search" (no lower loss was found).
     callbacks_ : list of (str, callback)
         The callbacks of the last fit with their names, if it had some.
     history_ : skorch.history.History
         What they and the training recorded, epoch by epoch, if there were callbacks.
     n_iter_ : int
-        Epochs of the last call, or iterations of "lbfgs".
+        Epochs of the last call, or iterations of "lbfgs", "cg" and "newton-cg".
     t_ : int
         Rows that training has gone through.
     expected_depth_ : float or None
@@ -350,6 +366,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         layer_learning_rates: Sequence[float] | None = None,
         bias_learning_rate: float = 1.0,
         max_iter: int = 200,
+        averaging: AveragingName | None = None,
+        averaging_start: float = 0.75,
+        averaging_horizon: float = 1.0,
         shuffle: bool = True,
         random_state: RandomState = None,
         tol: float = 1e-4,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from math import floor
 from numbers import Integral
 
 import numpy as np
@@ -124,6 +125,9 @@ class TaskMaker(BaseEstimator, ABC):
             layer_learning_rates=self._layer_learning_rates(),
             bias_learning_rate=float(self.bias_learning_rate),
             batch_size=self._batch_size(len(train)),
+            averaging=self.averaging,
+            averaging_horizon=float(self.averaging_horizon),
+            averaging_wait=self._averaging_wait(),
             shuffle=bool(self.shuffle),
             max_fun=self.max_fun,
             tol=float(self.tol),
@@ -170,6 +174,13 @@ class TaskMaker(BaseEstimator, ABC):
         if isinstance(cutoff, Integral):
             return int(cutoff)
         return max(1, round(float(cutoff) * self.max_iter))
+
+    def _averaging_wait(self) -> int:
+        """Epochs before the first that is averaged: at least the last one is."""
+        if self.averaging != "swa":
+            return 0
+        # 0.29 of 100 epochs are 28.999999999999996
+        return min(floor(self.averaging_start * self.max_iter + 1e-9), self.max_iter - 1)
 
     def _batch_size(self, n: int) -> int:
         if self.batch_size == "auto":

@@ -151,7 +151,8 @@ class TrainingEngine(NeuralNet):
                 self._record("valid_loss", progress.validation_loss_curve, lower_is_better=True)
                 self._record("valid_score", progress.validation_scores, lower_is_better=False)
             self.history.record("dur", time.perf_counter() - start)
-            self.notify("on_epoch_end", **datasets)
+            with self.stack_.evaluated():
+                self.notify("on_epoch_end", **datasets)
 
     def _record(self, name: str, curve: list[float], *, lower_is_better: bool) -> None:
         sign = 1 if lower_is_better else -1

@@ -32,8 +32,8 @@ def is_for_loops(task: TrainingTask) -> bool:
     if executor == "compiled" and not plain:
         raise ValueError(
             "config(executor='compiled'): a network has something that compiled loops do not "
-            "know (an accelerator, callbacks, normalization, residual blocks, a torch class as "
-            "optimizer, an augmentation by a function or of sparse rows). "
+            "know (an accelerator, callbacks, normalization, residual blocks, optimizer='muon' or "
+            "'newton-cg' or a torch class, an augmentation by a function or of sparse rows). "
             "Use executor='auto', which trains it by torch."
         )
     return plain

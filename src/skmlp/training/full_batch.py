@@ -1,4 +1,4 @@
-"""Full-batch training: scipy's L-BFGS-B over one network's parameters, in float64.
+"""Full-batch training: scipy's minimizers over one network's parameters, in float64.
 
 An `Evaluator` gives the loss and its gradient: torch's is here, that of compiled loops with them.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import scipy.optimize
@@ -18,7 +18,8 @@ from torch import Tensor
 
 from ..network.architecture import NetworkArrays
 from ..network.tensors import dense_tensor
-from ..task import Rows, TrainingResult, TrainingTask
+from ..task import FULL_BATCH_METHODS, Rows, TrainingResult, TrainingTask
+from .curvature import hessian_product
 from .progress import DivergenceError, Progress, check_finite
 from .stack import build_module, finished, random_streams
 from .starting import starting_weights
@@ -63,6 +64,14 @@ class Evaluator(Protocol):
         ...
 
 
+class CurvedEvaluator(Evaluator, Protocol):
+    """One that has second derivatives too."""
+
+    def product(self, part: Any, vector: np.ndarray) -> np.ndarray:
+        """What some rows add to the product of the mean loss's Hessian matrix with a vector."""
+        ...
+
+
 def train_full_batch(
     task: TrainingTask, run: Any, evaluator: Callable[[TrainingTask], Evaluator] | None = None
 ) -> TrainingResult | Exception:
@@ -75,6 +84,10 @@ def train_full_batch(
         return result
     except DivergenceError as error:
         return error
+
+
+class _OutOfEvaluations(Exception):
+    """``max_fun`` evaluations have been made."""
 
 
 class FullBatchProblem:
@@ -92,39 +105,108 @@ class FullBatchProblem:
         self.l1 = float(task.alpha * task.l1_ratio / weight_sum)
         self.l2 = float(task.alpha * (1.0 - task.l1_ratio) / weight_sum)
         self.n_weights = evaluator.n_weights
+        self.method = FULL_BATCH_METHODS[task.optimizer.family]
+        self._n_evaluations = 0
 
     def minimize(self) -> TrainingResult:
         with np.errstate(over="ignore", invalid="ignore"):
-            found = scipy.optimize.minimize(
-                self.value_and_gradient,
-                self._start(),
-                method="L-BFGS-B",
-                jac=True,
-                bounds=self._bounds(),
-                callback=self._end_iteration,
-                options={
-                    "maxiter": self.task.max_iter,
-                    "maxfun": self.task.max_fun,
-                    "gtol": self.task.tol,
-                    # so that tol alone decides, as in scikit-learn's LogisticRegression
-                    "ftol": 64 * np.finfo(float).eps,
-                },
-            )
+            found = self._minimize_bounded() if self.method.takes_bounds else self._minimize()
         self._set(found.x)
         self._close(found)
         return finished(self.progress, self._final_arrays(), None)
+
+    def _minimize_bounded(self):
+        """By a method that counts evaluations and looks at the gradient as we do."""
+        return scipy.optimize.minimize(
+            self.value_and_gradient,
+            self._start(),
+            method=self.method.scipy_name,
+            jac=True,
+            bounds=self._bounds(),
+            callback=self._end_iteration,
+            options={
+                "maxiter": self.task.max_iter,
+                "maxfun": self.task.max_fun,
+                "gtol": self.task.tol,
+                # so that tol alone decides, as in scikit-learn's LogisticRegression
+                "ftol": 64 * np.finfo(float).eps,
+            },
+        )
+
+    def _minimize(self):
+        """By a method that is stopped from here: by max_fun, and by the largest entry of the
+        gradient, where scipy looks at its norm."""
+        start = self._start()
+        self._reached = scipy.optimize.OptimizeResult(x=start, fun=np.inf, nit=0, success=False)
+        try:
+            self._reached.fun, _ = self._counted(start)
+            if self._reached.fun == np.inf or self._is_minimum(start):
+                self._reached.success = True
+                return self._reached
+            return scipy.optimize.minimize(
+                self._counted,
+                start,
+                method=self.method.scipy_name,
+                jac=True,
+                hessp=self.product if self.method.takes_products else None,
+                callback=self._end_counted_iteration,
+                options={"maxiter": self.task.max_iter, "gtol": self.task.tol},
+            )
+        except _OutOfEvaluations:
+            self.progress.stopping_reason = "max_fun"
+            return self._reached
+
+    def _counted(self, x: np.ndarray) -> tuple[float, np.ndarray]:
+        self._count()
+        value, gradient = self.value_and_gradient(x)
+        # Of the evaluations of an iteration the last one is where it ended, unless it stayed.
+        self._evaluated = x.copy(), float(np.abs(gradient).max())
+        # What is not a number is never accepted: to scipy nothing is lower, and nothing higher.
+        return value if np.isfinite([value, self._evaluated[1]]).all() else np.inf, gradient
+
+    def _is_minimum(self, x: np.ndarray) -> bool:
+        where, largest_entry = self._evaluated
+        return largest_entry <= self.task.tol and np.array_equal(x, where)
+
+    def _count(self) -> None:
+        if self._n_evaluations >= self.task.max_fun:
+            raise _OutOfEvaluations
+        self._n_evaluations += 1
+
+    def _end_counted_iteration(self, intermediate_result) -> None:
+        self._reached = intermediate_result
+        self._end_iteration(intermediate_result)
+        if self._is_minimum(intermediate_result.x):
+            self.progress.stopping_reason = "converged"
+            raise StopIteration
 
     def value_and_gradient(self, x: np.ndarray) -> tuple[float, np.ndarray]:
         """Mean loss with penalty, and its gradient, at the vector x."""
         self._set(x)
         value, gradient = 0.0, np.zeros(self.evaluator.vector().size)
-        for part in self.evaluator.parts:
-            if self.run is not None and self.run.stop.is_set():
-                raise InterruptedError("Training was interrupted.")
+        for part in self._parts():
             its_value, its_gradient = self.evaluator.evaluate(part)
             value += its_value
             gradient += its_gradient
         return self._penalized(value, gradient, x)
+
+    def product(self, x: np.ndarray, vector: np.ndarray) -> np.ndarray:
+        """The Hessian matrix at x times a vector."""
+        self._count()
+        self._set(x)
+        evaluator = cast(CurvedEvaluator, self.evaluator)
+        product = np.zeros(vector.size)
+        for part in self._parts():
+            product += evaluator.product(part, vector)
+        product[: self.n_weights] += self.l2 * vector[: self.n_weights]
+        check_finite(float(np.abs(product).max()), self.progress.n_iter + 1, None, "curvature")
+        return product
+
+    def _parts(self):
+        for part in self.evaluator.parts:
+            if self.run is not None and self.run.stop.is_set():
+                raise InterruptedError("Training was interrupted.")
+            yield part
 
     def _penalized(self, value: float, gradient: np.ndarray, x: np.ndarray):
         weights = self.evaluator.vector()[: self.n_weights]
@@ -193,7 +275,7 @@ class FullBatchProblem:
 
 
 class TorchEvaluator:
-    """An `Evaluator` by torch, on the task's device."""
+    """A `CurvedEvaluator` by torch, on the task's device."""
 
     def __init__(self, task: TrainingTask):
         self.task, self.device = task, torch.device(task.device)
@@ -214,13 +296,19 @@ class TorchEvaluator:
         self.module.blocks.flat.copy_(torch.from_numpy(np.ascontiguousarray(vector)))
 
     def evaluate(self, part) -> tuple[float, np.ndarray]:
-        X, targets, scale = part
-        if not isinstance(X, Tensor):
-            X = self._dense(X).unsqueeze(0)
+        X, targets, scale = self._tensors(part)
         logits = self.module.compute_gradients(X, targets, scale)
         losses = self.module.loss.per_row(logits, targets)
         value = float(torch.dot(losses.view(-1), scale.view(-1)))
         return value, self.module.gradients.flat.cpu().numpy()
+
+    def product(self, part, vector: np.ndarray) -> np.ndarray:
+        along = self._dense(vector)
+        return hessian_product(self.module, *self._tensors(part), along).cpu().numpy()
+
+    def _tensors(self, part) -> tuple[Tensor, Tensor, Tensor]:
+        X, targets, scale = part
+        return X if isinstance(X, Tensor) else self._dense(X).unsqueeze(0), targets, scale
 
     def validate(self) -> tuple[float, float]:
         assert self.validation is not None

@@ -18,6 +18,7 @@ from ..network.architecture import Architecture, NetworkArrays
 from ..network.layers import layers_of, slots_of
 from ..task import FULL_BATCH_OPTIMIZERS, Common, TrainingResult, TrainingTask
 from .flops import flops_per_step
+from .optimizers import OPTIMIZERS
 from .stack import Outcome, random_streams
 from .starting import starting_weights
 
@@ -63,6 +64,7 @@ def may_pad(task: TrainingTask) -> bool:
         and not any(task.dropout)  # masks are drawn for each unit
         and isinstance(family, str)
         and family not in FULL_BATCH_OPTIMIZERS
+        and not OPTIMIZERS[family].by_array  # whose steps depend on the layers' widths
         and task.callback_view is None
         and not task.keep_checkpoint
         and task.resume is None

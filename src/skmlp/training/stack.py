@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Protocol
@@ -15,6 +16,7 @@ from ..network.architecture import NetworkArrays
 from ..network.loss_forms import loss_of
 from ..network.mlp import StackedMLP
 from ..task import Checkpoint, RandomStates, TrainingResult, TrainingTask
+from .averaging import StackAverages, weights_before
 from .batches import Chunk, RowOrder, RowStore, chunk_steps
 from .dropout import DropoutMasks
 from .dropout_schedules import DROPOUT_SCHEDULES, dropout_time
@@ -51,6 +53,7 @@ class Member:
     dropout_rng: np.random.Generator
     progress: Progress
     epoch_loss: float = 0.0
+    plain_weights: NetworkArrays | None = None  # of one that returns others
 
 
 class SharedTime:
@@ -119,6 +122,7 @@ class Stack:
         self.presentations = [Presentation(t) for t in tasks]
         for k, member in enumerate(self.members):
             self._set_dropout(k, member)
+        self.averages = StackAverages(tasks, self.module.blocks)
         self._set_rules()
         if tasks[0].resume is not None:
             self._resume(tasks[0].resume)
@@ -198,6 +202,8 @@ class Stack:
             self.optimizer.decay(self._decays, s)
         self.optimizer.step(lambda: self._loss(s, x, targets, scale, masks), s)
         self.layer_rates.after_step()
+        if self.averages.each_step:
+            self.averages.end_step()
         if self.observer is not None:
             self.observer.end_batch(logits, targets)
         return logits
@@ -224,12 +230,27 @@ class Stack:
     def end_epochs(self) -> None:
         """End the epoch of every network that has seen all its rows."""
         ended = [k for k, member in enumerate(self.members) if not member.order.steps_left]
-        found = self.validation(self.module, ended)
-        for k in ended:
-            try:
-                self._end_epoch(k, self.members[k], found.get(k))
-            except DivergenceError as error:
-                self.outcomes[self.members[k].place] = error
+        self.averages.end_epochs(ended)
+        with self.evaluated():
+            found = self.validation(self.module, ended)
+            for k in ended:
+                try:
+                    self._end_epoch(k, self.members[k], found.get(k))
+                except DivergenceError as error:
+                    self.outcomes[self.members[k].place] = error
+
+    @contextmanager
+    def evaluated(self) -> Iterator[None]:
+        """Within it the networks have the weights with which they predict: averages, if any."""
+        self._swap()
+        try:
+            yield
+        finally:
+            self._swap()
+
+    def _swap(self) -> None:
+        self.averages.swap()
+        self.optimizer.swap()
 
     def _end_epoch(self, k: int, member: Member, found: Validated | None) -> None:
         progress, rate = member.progress, float(self.optimizer.rates[k])
@@ -260,10 +281,22 @@ class Stack:
             self.observer.validated(found)
 
     def restore_best(self) -> None:
-        """Give networks that have stopped the weights of their best validation."""
-        for k, member in enumerate(self.members):
-            if member.progress.stopping_reason and member.progress.best_weights is not None:
-                self.module.blocks.set_network(k, *member.progress.best_weights)
+        """Give networks that have stopped the weights of their best validation, or averages."""
+        stopped = [k for k, m in enumerate(self.members) if m.progress.stopping_reason]
+        final = {k: self.members[k].progress.best_weights for k in stopped}
+        if any(self._has_average(k) for k in stopped):
+            plain = {k: self.module.blocks.network(k) for k in stopped if self._has_average(k)}
+            with self.evaluated():
+                averages = {k: self.module.blocks.network(k) for k in plain}
+            for k, weights in plain.items():
+                self.members[k].plain_weights = weights
+                final[k] = final[k] or averages[k]
+        for k, weights in final.items():
+            if weights is not None:
+                self.module.blocks.set_network(k, *weights)
+
+    def _has_average(self, k: int) -> bool:
+        return self.optimizer.evaluates_elsewhere or self.averages.has(k)
 
     def let_leave(self) -> None:
         """Store the results of networks that have stopped, and go on without them."""
@@ -286,6 +319,7 @@ class Stack:
         self.presentations = [self.presentations[k] for k in networks]
         self.module.set_blocks(self.module.blocks.take(networks))
         self.optimizer.keep(networks, self.module.blocks, self.module.gradients)
+        self.averages.keep(networks, self.module.blocks)
         self.members = [self.members[k] for k in networks]
         self._set_rules()
 
@@ -314,10 +348,16 @@ class Stack:
                 self.survivors.position(k),
             ),
             epochs=epochs_before(member.task) + member.progress.n_iter,
+            weights=member.plain_weights,
+            average=self.averages.state(k),
         )
 
     def _resume(self, checkpoint: Checkpoint) -> None:
         (task,) = (m.task for m in self.members)
+        weights = weights_before(task, checkpoint)
+        if weights is not None:
+            self.module.blocks.set_network(0, *weights)
+        self.averages.resume(checkpoint)
         if task.optimizer.family == checkpoint.family:
             self.optimizer.set_network_state(0, checkpoint.optimizer)
         if task.learning_rate_init == checkpoint.learning_rate_init:

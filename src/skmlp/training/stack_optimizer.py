@@ -1,9 +1,11 @@
 """Optimizers of a stack: torch.optim's own, over the stacked parameters.
 
-A stack of one hands its parameters to the optimizer as one tensor. K networks are groups of equal
+A stack of one hands its parameters to the optimizer as one tensor, or array by array where steps
+depend on whole matrices. K networks are groups of equal
 settings; where learning rates are few, they are settings too. Where they are many, or the networks
 small, the optimizer works with rate 1 on a zeroed *direction*, and the direction times each
-network's rate is added to the parameters: every update in the table is linear in the rate.
+network's rate is added to the parameters: nearly every update in the table is linear in the rate.
+Those that are not take the rates as a tensor.
 """
 
 from __future__ import annotations
@@ -104,7 +106,7 @@ class StackOptimizer:
 
     @property
     def rates(self) -> np.ndarray:
-        if self.directions is None and not self._grouped_by_rate:
+        if self.directions is None and not self._grouped_by_rate and not self._rates_as_tensors:
             self._rates[:] = [group["lr"] for group in self.torch_optimizer.param_groups]
         return self._rates
 
@@ -119,7 +121,9 @@ class StackOptimizer:
         if rescale:
             self._rescale_velocity(k, old / rate if rate else np.inf)
         self._rates[k] = rate
-        if self.directions is None:
+        if self._rates_as_tensors:
+            self._set_group_rates(per_network(self._rates, self.blocks.flat))
+        elif self.directions is None:
             self.torch_optimizer.param_groups[k]["lr"] = rate
         else:
             self._set_rate_tensor()
@@ -135,7 +139,7 @@ class StackOptimizer:
             For each step, each network's momentum or beta_1; NaN where it stays as it is.
         """
         self._factors, self._momenta = factors, momenta
-        if self.directions is not None:
+        if self.directions is not None or self._rates_as_tensors:
             rates = np.asarray(factors) * self._rates
             self._rate_tensors = per_network(rates, self.blocks.flat).view(*rates.shape, 1, 1)
 
@@ -156,6 +160,10 @@ class StackOptimizer:
             self._torch_step(closure)
             return
         groups = self.torch_optimizer.param_groups
+        if self._rates_as_tensors:
+            self._set_group_rates(self._rate_tensors[s])
+            self._torch_step(closure)
+            return
         rates = [group["lr"] for group in groups]
         for group, rate, factor in zip(groups, rates, self._factors[s], strict=True):
             group["lr"] = rate * factor
@@ -241,13 +249,13 @@ class StackOptimizer:
         self.directions: Blocks | None = None
         self._factors = self._momenta = None  # until a chunk starts
         self._group_begins: Sequence[int] = range(n)
-        self._grouped_by_rate = False
+        self._grouped_by_rate = self._rates_as_tensors = False
         self._places: list[list[tuple[torch.nn.Parameter, int | None]]] = [[] for _ in range(n)]
         if not self.named:
             groups = [self._custom_group(k) for k in range(n)]
             make = self.settings[0].family
         elif n == 1:
-            groups = [self._flat_group()]
+            groups = self._groups_alone()
             make = self._named_maker()
         else:
             groups = self._setting_groups()
@@ -258,17 +266,29 @@ class StackOptimizer:
         else:
             self.torch_optimizer = OptimizerPerNetwork(make, groups)
         self._needs_closure = needs_closure(self.settings[0].family)
+        if self._rates_as_tensors:
+            self._set_group_rates(per_network(self._rates, self.blocks.flat))
 
     def _named_maker(self):
         assert self.family is not None
         return self.family.make
 
-    def _flat_group(self) -> dict[str, Any]:
+    def _arguments(self, k: int) -> dict[str, Any]:
+        """What the optimizer's class gets for network k, but for the rate."""
         assert self.family is not None
+        arguments = self.family.arguments(self.settings[k])
+        if self.family.by_array:
+            arguments["n_hidden"] = len(self.blocks.weights) - 1
+        return arguments
+
+    def _groups_alone(self) -> list[dict[str, Any]]:
+        assert self.family is not None
+        arguments = {"lr": float(self._rates[0]), **self._arguments(0)}
+        if self.family.by_array:
+            return self._groups_of(self.blocks.all, self.gradients.all, [arguments])
         flat = _parameter(self.blocks.flat, self.gradients.flat)
         self._places[0] = [(flat, 0)] * len(self.blocks.all)
-        arguments = self.family.arguments(self.settings[0])
-        return {"params": [flat], "lr": float(self._rates[0]), **arguments}
+        return [{"params": [flat], **arguments}]
 
     def _custom_group(self, k: int) -> dict[str, Any]:
         """Parameters in their own shapes: some optimizers look at them."""
@@ -280,9 +300,13 @@ class StackOptimizer:
     def _setting_groups(self) -> list[dict[str, Any]]:
         """A group per distinct setting, over the consecutive networks that share it."""
         assert self.family is not None
+        if not self.family.is_linear:
+            self._rates_as_tensors = True
+            arguments = [self._arguments(k) for k in range(len(self.settings))]
+            return self._groups_of(self.blocks.all, self.gradients.all, arguments)
         arguments = [
-            {**self.family.arguments(s), "lr": float(rate), **({"cycle": cycle} if cycle else {})}
-            for s, rate, cycle in zip(self.settings, self._rates, self._cycles, strict=True)
+            {**self._arguments(k), "lr": float(rate), **({"cycle": cycle} if cycle else {})}
+            for k, (rate, cycle) in enumerate(zip(self._rates, self._cycles, strict=True))
         ]
         starts = _starts(arguments)
         self._grouped_by_rate = self._group_by_rate and self._pays(starts)
@@ -312,6 +336,29 @@ class StackOptimizer:
                 self._places[k] += [(parameter, k - a) for parameter in parameters]
             groups.append({"params": parameters, **arguments[a]})
         return groups
+
+    def _set_group_rates(self, rates: Tensor) -> None:
+        """Give each group its networks' rates (K, 1, 1)."""
+        sizes = [len(group["params"][0]) for group in self.torch_optimizer.param_groups]
+        parts = rates.split(sizes)
+        for group, part in zip(self.torch_optimizer.param_groups, parts, strict=True):
+            group["lr"] = part
+
+    @property
+    def evaluates_elsewhere(self) -> bool:
+        """Whether networks are to be evaluated at weights that are not the parameters."""
+        return self.family is not None and self.family.evaluated is not None
+
+    def swap(self) -> None:
+        """Put those weights where the parameters are, and the parameters where they were."""
+        name = self.family.evaluated if self.family is not None else None
+        if name is None:
+            return
+        for parameter, state in self.torch_optimizer.state.items():
+            there = state[name]
+            here = parameter.clone()
+            parameter.copy_(there)
+            there.copy_(here)
 
     def _set_rate_tensor(self) -> None:
         self._rate_tensor = per_network(self._rates, self.blocks.flat)

@@ -18,7 +18,13 @@ from ..augmentation import runs_users_code
 from ..machine.device import usual_torch
 from ..machine.processor import flushed_denormals, one_blas_thread, one_thread
 from ..network.mlp import derived_by_hand
-from ..task import FULL_BATCH_OPTIMIZERS, Observed, TrainingResult, TrainingTask
+from ..task import (
+    FULL_BATCH_METHODS,
+    FULL_BATCH_OPTIMIZERS,
+    Observed,
+    TrainingResult,
+    TrainingTask,
+)
 from .bar import StackBar
 from .flops import n_weights, stack_flops
 from .full_batch import train_full_batch
@@ -165,12 +171,17 @@ def _train_at_once(tasks: list[TrainingTask], run: Run) -> Outcomes:
             return run.note(_train_observed(tasks[0]))
         # Inference mode halves the overhead of a small operation, against no_grad; autograd's
         # tensors cannot be made in it.
-        by_hand = derived_by_hand(tasks[0].architecture)
+        by_hand = derived_by_hand(tasks[0].architecture) and not _is_differentiated_twice(tasks[0])
         with torch.inference_mode(by_hand), torch.no_grad():
             if tasks[0].optimizer.family in FULL_BATCH_OPTIMIZERS:
                 return [run.note([train_full_batch(task, run)])[0] for task in tasks]
             with flushed_denormals():
                 return _train_unobserved(tasks, run)
+
+
+def _is_differentiated_twice(task: TrainingTask) -> bool:
+    family = task.optimizer.family
+    return family in FULL_BATCH_OPTIMIZERS and FULL_BATCH_METHODS[family].takes_products
 
 
 def _train_unobserved(tasks: list[TrainingTask], run: Run) -> Outcomes:

@@ -13,7 +13,7 @@ from ...augmentation import runs_users_code
 from ...network.activations import ACTIVATIONS
 from ...network.architecture import NetworkArrays
 from ...network.loss_forms import loss_of
-from ...task import FULL_BATCH_OPTIMIZERS, TrainingTask
+from ...task import FULL_BATCH_METHODS, TrainingTask
 from ..optimizers import OPTIMIZERS
 from ..validation import SCORES
 from .codes import UNITS_AT, WIDTH
@@ -39,8 +39,14 @@ class Parameters:
         self.flat = np.zeros(self.n_weights + sum(o for _, o in self.shapes), dtype)
 
     def set(self, coefs: Sequence[np.ndarray], intercepts: Sequence[np.ndarray]) -> None:
-        for block, values in zip(self.blocks(self.flat), [*coefs, *intercepts], strict=True):
+        self.flat[:] = self.flat_of(coefs, intercepts)
+
+    def flat_of(self, coefs: Sequence[np.ndarray], intercepts: Sequence[np.ndarray]) -> np.ndarray:
+        """A network's arrays in this form."""
+        flat = np.empty_like(self.flat)
+        for block, values in zip(self.blocks(flat), [*coefs, *intercepts], strict=True):
             block[...] = values
+        return flat
 
     def blocks(self, flat: np.ndarray) -> list[np.ndarray]:
         """Views of an array of this form: weights (fan_in, fan_out), then biases (fan_out,)."""
@@ -108,7 +114,9 @@ def is_plain(task: TrainingTask) -> bool:
 def _has_loop(family: Any) -> bool:
     if not isinstance(family, str):
         return False
-    return family in FULL_BATCH_OPTIMIZERS or OPTIMIZERS[family].loop is not None
+    if family in FULL_BATCH_METHODS:
+        return not FULL_BATCH_METHODS[family].takes_products
+    return OPTIMIZERS[family].loop is not None
 
 
 def _is_known_augmentation(task: TrainingTask) -> bool:

@@ -19,7 +19,7 @@ class OptimizerState:
 
     Attributes
     ----------
-    arrays : ndarray of shape (2, n)
+    arrays : ndarray of shape (3, n)
         See ``OptimizerFamily.state``.
     settings : ndarray of float64
         See ``OptimizerFamily.settings``; the last one is the number of steps.
@@ -28,8 +28,12 @@ class OptimizerState:
     def __init__(self, settings: OptimizerSettings, parameters: Parameters):
         self.row = OPTIMIZERS.get(settings.family)
         self.parameters = parameters
-        self.arrays = np.zeros((2, parameters.flat.size), parameters.flat.dtype)
+        self.arrays = np.zeros((3, parameters.flat.size), parameters.flat.dtype)
         self.settings = np.array([*(self.row.settings(settings) if self.row else []), 0.0])
+        #: The place of the weights to evaluate in ``arrays``, if they are not the parameters.
+        self.evaluated: int | None = None
+        if self.row is not None and self.row.evaluated is not None:
+            self.evaluated = self.row.state.index(self.row.evaluated)
         self.is_kept = settings.family != "sgd" or settings.momentum > 0
 
     def checkpoint(self) -> list[dict[str, Any]]:

@@ -30,8 +30,8 @@ N_COLUMNS = 15
 INPUT, OUTPUT = 1, 2  # what is kept
 
 # Places in ``at``, the addresses of what a network has besides its layers; 0: it has it not.
-GEMM, LOSS, MEAN, SCORE, PENALTY, CLIP, DECAY, UPDATE, BOUND, BOUND_BACK = range(10)
-N_ADDRESSES = 10
+GEMM, LOSS, MEAN, SCORE, PENALTY, CLIP, DECAY, UPDATE, AVERAGE, BOUND, BOUND_BACK = range(11)
+N_ADDRESSES = 11
 
 # Places in ``numbers``, in float64: what a step depends on; from the last on, the loss' options,
 # and at the end the widths of as many groups of logits as GROUPS says, if not all are one.

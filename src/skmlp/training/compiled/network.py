@@ -9,6 +9,13 @@ from scipy.sparse import issparse
 
 from ...augmentation import Batch
 from ...task import Checkpoint, RandomStates, TrainingResult, TrainingTask
+from ..averaging import (
+    WEIGHT,
+    average_before,
+    numbers_of_average,
+    state_of_average,
+    weights_before,
+)
 from ..batches import RowOrder
 from ..draws import Levels
 from ..dropout_schedules import DROPOUT_SCHEDULES, dropout_time
@@ -77,12 +84,23 @@ class CompiledNetwork:
         self.optimizer = OptimizerState(task.optimizer, self.parameters)
         self.of_layers = fixed(self._layer_factors(), task.dtype)
         self.before = np.empty(self.of_layers.size, task.dtype)
+        self.averaging = numbers_of_average(task)
+        self.average = self._average()
         self.at, self.numbers = addresses_of(task), numbers_of(task)
         self._most_steps = max(1, int(_FLOPS_PER_CALL // max(1, flops_per_step(task))))
         self.presentation = Presentation(task)
         self._set_dropout()
         if task.resume is not None:
             self._resume(task.resume)
+
+    def _average(self) -> np.ndarray:
+        """Where the weights to evaluate are, once ``averaging`` has a weight."""
+        if self.task.averaging is not None:
+            return np.zeros_like(self.parameters.flat)
+        if (place := self.optimizer.evaluated) is None:
+            return self.parameters.flat
+        self.averaging[WEIGHT] = 1.0  # the optimizer's own
+        return self.optimizer.arrays[place]
 
     @property
     def rate(self) -> float:
@@ -175,10 +193,10 @@ class CompiledNetwork:
         ------
         DivergenceError
         """
-        best = self.progress.best_weights
-        if best is not None:
-            self.parameters.flat[:] = best
-        arrays = self.parameters.copies(self.parameters.flat)
+        final = self.progress.best_weights
+        if final is None:
+            final = self.average if self.averaging[WEIGHT] > 0 else self.parameters.flat
+        arrays = self.parameters.copies(final)
         checkpoint = self._checkpoint() if self.task.keep_checkpoint else None
         return finished(self.progress, arrays, self.rate, checkpoint)
 
@@ -225,6 +243,8 @@ class CompiledNetwork:
             self.parameters.flat,
             self.gradient,
             self.optimizer.arrays,
+            self.averaging,
+            self.average,
             self.space,
             self.held_out,
             (*self._course(n_steps), self.of_layers, self.before),
@@ -292,7 +312,8 @@ class CompiledNetwork:
     # Going on after a pause
 
     def _checkpoint(self) -> Checkpoint:
-        task = self.task
+        task, parameters = self.task, self.parameters
+        averaged = self.averaging[WEIGHT] > 0
         return Checkpoint(
             family=task.optimizer.family,
             optimizer=self.optimizer.checkpoint(),
@@ -304,10 +325,17 @@ class CompiledNetwork:
                 *self.presentation.states(),
             ),
             epochs=epochs_before(task) + self.progress.n_iter,
+            weights=parameters.copies(parameters.flat) if averaged else None,
+            average=state_of_average(task, self.averaging, lambda: parameters.copies(self.average)),
         )
 
     def _resume(self, checkpoint: Checkpoint) -> None:
         task = self.task
+        weights, before = weights_before(task, checkpoint), average_before(task, checkpoint)
+        if weights is not None:
+            self.parameters.set(*weights[:2])
+        if before is not None:
+            self.average[:] = self.parameters.flat_of(*before.arrays[:2])
         if task.optimizer.family == checkpoint.family:
             self.optimizer.go_on(checkpoint.optimizer)
         if task.learning_rate_init == checkpoint.learning_rate_init:

@@ -39,15 +39,16 @@ KINDS: dict[str, Callable[[Any], Any]] = {
     "mean": lambda x: _void(*[_INDEX] * 3, x),
     # (n, m, k, mean, t, weights, options): the score of n rows of m predictions
     "score": lambda x: _NUMBER(*[_INDEX] * 3, x, x, _NUMBERS, _NUMBERS),
-    # (n, step, rate, settings, flat, gradient, first, second): a step of n parameters, the first
-    # of which is number 1; first and second are its memory, settings what its row makes of them
-    "update": lambda x: _void(_INDEX, _NUMBER, _NUMBER, _NUMBERS, x, x, x, x),
+    # (n, step, rate, settings, flat, gradient, first, second, third): a step of n parameters, the
+    # first of which is number 1; the last three are its memory, settings what its row makes of them
+    "update": lambda x: _void(_INDEX, _NUMBER, _NUMBER, _NUMBERS, x, x, x, x, x),
     # See `rules`
     "penalty": lambda x: _NUMBER(_INDEX, _NUMBER, _NUMBER, x, x),
     "bound": lambda x: _void(_INDEX, _NUMBER, _NUMBER, x),
     "bound_back": lambda x: _void(_INDEX, _NUMBER, _NUMBER, x, x),
     "clip": lambda x: _void(_INDEX, _NUMBER, _NUMBER, x),
     "decay": lambda x: _void(_INDEX, _NUMBER, x),
+    "average": lambda x: _void(_INDEX, _NUMBER, x, x),
     # Of layers: see `products` and `dense`
     "gather": lambda x: _void(_INDEX, _INDEX, x, _INDICES, _INDEX, x),
     "product": lambda x: _void(*[_INDEX] * 3, x, _INDEX, _INDEX, x, x, x),

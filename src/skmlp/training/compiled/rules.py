@@ -64,3 +64,10 @@ def bound_back(n, low, high, h, d):
     for i in range(n):
         share = (np.float64(h[i]) - middle) / half
         d[i] *= half * (1.0 - share) * (1.0 + share)
+
+
+def average(n, share, flat, averages):
+    """Move averages by a share of what is between them and the parameters."""
+    by = type(flat[0])(share)
+    for i in range(n):
+        averages[i] = flat[i] if share == 1 else averages[i] + by * (flat[i] - averages[i])

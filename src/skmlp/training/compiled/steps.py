@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+from ..averaging import EACH_STEP, EPOCHS, KEEP, WAIT, WEIGHT
 from .codes import (
+    AVERAGE,
     BOUND,
     BOUND_BACK,
     CLIP,
@@ -90,6 +92,13 @@ def found_on(held_out, at, numbers, flat, levels, found):
     found[1] = call_for_number(at[SCORE], n, m, k, z, T, weights, of_score)
 
 
+@compiled
+def take_in(at, averaging, flat, average):
+    """Take the parameters into their average."""
+    averaging[WEIGHT] = averaging[KEEP] * averaging[WEIGHT] + 1.0
+    call(at[AVERAGE], flat.size, 1.0 / averaging[WEIGHT], flat, average)
+
+
 @Loop
 def validate(held_out, at, numbers, flat, levels, found):
     found_on(held_out, at, numbers, flat, levels, found)
@@ -98,7 +107,8 @@ def validate(held_out, at, numbers, flat, levels, found):
 @Loop
 def take_steps(
     at, rows, T, weights, order, begin, n_steps, batch, layers, by_columns, n_weights, numbers,
-    settings, levels, flat, gradient, state, space, held_out, rates, losses, found, kept,
+    settings, levels, flat, gradient, state, averaging, average, space, held_out, rates, losses,
+    found, kept,
 ):  # fmt: skip
     """Take steps over rows; add batch rows times the batch's mean loss to its epoch's sum.
 
@@ -114,6 +124,10 @@ def take_steps(
         Of the optimizer; the last one is the number of its steps.
     levels : ndarray of uint16
         Random levels of dropout, of these steps.
+    averaging : ndarray of float64
+        See `numbers_of_average`.
+    average : ndarray
+        As ``flat``: the weights to validate and to keep, where averaging has a weight.
     space : tuple of ndarray
         See `workspace`.
     held_out : tuple
@@ -177,15 +191,24 @@ def take_steps(
         if at[UPDATE]:
             settings[n_settings] += 1
             t = settings[n_settings]
-            call(at[UPDATE], flat.size, t, rate, settings, flat, gradient, state[0], state[1])
+            call(
+                at[UPDATE], flat.size, t, rate, settings, flat, gradient,
+                state[0], state[1], state[2],
+            )  # fmt: skip
         if of_layers.size:
             for i in range(flat.size):
                 flat[i] = before[i] + of_layers[i] * (flat[i] - before[i])
+        if at[AVERAGE] and averaging[EACH_STEP]:
+            take_in(at, averaging, flat, average)
         losses[epoch] += B * (loss + penalty)
         first += B
         if first == (epoch + 1) * n_rows:
+            averaging[EPOCHS] += 1
+            if at[AVERAGE] and not averaging[EACH_STEP] and averaging[EPOCHS] > averaging[WAIT]:
+                take_in(at, averaging, flat, average)
+            evaluated = average if averaging[WEIGHT] > 0 else flat
             if found.size:
-                found_on(held_out, at, numbers, flat, levels, found[epoch])
+                found_on(held_out, at, numbers, evaluated, levels, found[epoch])
             if kept.size:
                 for i in range(flat.size):
-                    kept[epoch, i] = flat[i]
+                    kept[epoch, i] = evaluated[i]

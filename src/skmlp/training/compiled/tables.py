@@ -16,6 +16,7 @@ from . import columns, dense, products, rules
 from .blas import gemm_address
 from .codes import (
     ACTIVATE,
+    AVERAGE,
     BACK,
     BIASES_AT,
     BOUND,
@@ -165,4 +166,6 @@ def addresses_of(task: TrainingTask) -> np.ndarray:
             at[CLIP] = address_of(rules.clip, "clip", dtype)
         if task.weight_decay:
             at[DECAY] = address_of(rules.decay, "decay", dtype)
+        if task.averaging is not None:
+            at[AVERAGE] = address_of(rules.average, "average", dtype)
     return at
