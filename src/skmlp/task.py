@@ -9,11 +9,12 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import partial
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
 from .network.architecture import Architecture, NetworkArrays
+from .network.rules import is_users_code
 
 # Optimizers that work on all rows at once, not in mini-batches.
 FULL_BATCH_OPTIMIZERS = ("lbfgs",)
@@ -111,6 +112,22 @@ class CallbackView:
     before: Observed | None = None
 
 
+class Metric(Protocol):
+    """A scorer of the user's, as training calls it: higher is better."""
+
+    def __call__(
+        self, task: TrainingTask, logits: np.ndarray, arrays: NetworkArrays, epoch: int
+    ) -> float:
+        """The score of a network on the held-out rows, for which it has these logits (n, m).
+
+        Raises
+        ------
+        Exception
+            What the scorer raises; ValueError if it gives no finite number.
+        """
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Common:
     """What the networks of a stack have in common: equal ones can be trained together.
@@ -143,7 +160,9 @@ class TrainingTask(Common):
     ``loss_options``: those that the loss' row names. ``dropout`` has one entry per hidden layer.
     ``alpha``, ``l1_ratio``: penalty alpha·(l1_ratio·|W|₁ + (1 - l1_ratio)/2·|W|²) divided by the
     batch's sum of weights, as scikit-learn's MLP divides it. ``weight_decay``: each step multiplies
-    W by 1 - learning rate · weight_decay. Biases are never penalized.
+    W by 1 - learning rate · weight_decay. Biases are never penalized. ``metric`` is what validation
+    scores are: None for ``score``, "loss" for the negative loss, or a `Metric`. ``max_time`` is in
+    seconds of the network's own training.
     """
 
     train: Rows
@@ -168,11 +187,19 @@ class TrainingTask(Common):
     n_iter_no_change: float = 10
     validation: Rows | None = None
     early_stopping: bool = False
+    metric: Metric | Literal["loss"] | None = None
+    validation_every: int = 1
+    max_time: float | None = None
     verbose: int = 0
     keep_checkpoint: bool = False
     resume: Checkpoint | None = None
     history: dict[str, Any] = field(default_factory=dict)  # fields of Progress to start from
     callback_view: CallbackView | None = None
+
+    @property
+    def runs_users_code(self) -> bool:
+        """Whether a function of the user's is called while it trains, but for callbacks."""
+        return callable(self.metric) or is_users_code(self.initialization)
 
     @property
     def common(self) -> Common:
@@ -244,4 +271,5 @@ STOPPING_REASONS = {
     "max_fun": "max_fun evaluations of the loss were made",
     "line_search": "the full-batch optimizer could not lower the loss any further",
     "callback": "a callback asked for it",
+    "max_time": "max_time seconds were over",
 }

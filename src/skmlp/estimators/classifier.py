@@ -23,6 +23,7 @@ from .names import (
     Optimizer,
     RandomState,
     ScheduleName,
+    StoppingMetric,
 )
 from .rows import take, with_weight
 from .targets import (
@@ -111,13 +112,18 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Exponent of "invscaling".
     max_iter : int, default=200
         Most epochs, or iterations of "lbfgs".
+    max_time : float, default=None
+        Seconds after which training stops, at the end of the epoch or iteration. They are those
+        of the network's own training, without the checks of the input; in a stack (see
+        `skmlp.fused`) the network's share of each step. ``partial_fit`` does not look at them.
     shuffle : bool, default=True
         Whether rows are in a new order every epoch.
     random_state : int, RandomState instance or None, default=None
         Decides starting weights, row order, dropout and the validation split. None draws fresh
         entropy; global generators are never used nor changed.
     tol : float, default=1e-4
-        Smallest improvement that counts; for "lbfgs" the largest gradient entry at the end.
+        Smallest improvement that counts, of the training loss or of ``early_stopping_metric``, in
+        its units; for "lbfgs" also the largest gradient entry at the end.
     verbose : bool or int, default=False
         Whether to print the loss of each epoch.
     warm_start : bool, default=False
@@ -132,14 +138,24 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         ``validation_fraction`` of the rows or on ``X_val``.
     validation_fraction : float, default=0.1
         Share of the rows that ``early_stopping`` holds out, with the proportions of the
-        classes where their counts allow it.
+        classes where their counts allow it; of the groups, where ``fit`` is given ``groups``.
+    early_stopping_metric : str, scorer or None, default="score"
+        What is recorded of validation rows, and decides about improvement and the best weights:
+        "score" (or None), see ``early_stopping``; "loss", the validation loss; or a scorer of
+        scikit-learn's, such as "neg_log_loss" or what `sklearn.metrics.make_scorer` makes, by its
+        name or itself. A scorer is called with the estimator as it is after the epoch, the
+        validation rows as an array or CSR matrix, y, and their ``sample_weight``, if they have
+        some and it takes it.
+    validation_every : int, default=1
+        Epochs between validations, which are made at multiples of it and after the last epoch.
     beta_1, beta_2 : float, default=0.9, 0.999
         Decay rates of the moments, for "adam", "adamw", "nadam", "adamax" and "radam".
     epsilon : float, default=1e-8
         Numerical stability of the same optimizers; "rmsprop", "adagrad" and "adadelta" keep
         torch's defaults.
     n_iter_no_change : int or inf, default=10
-        Epochs without an improvement by ``tol`` before training stops.
+        Epochs without an improvement by ``tol`` before training stops; validations, where
+        ``early_stopping`` looks at them.
     max_fun : int, default=15000
         Most evaluations of the loss by "lbfgs".
     device : str, default="cpu"
@@ -172,15 +188,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     best_loss_ : float or None
         Lowest training loss; None with ``early_stopping``.
     validation_loss_curve_ : list of float or None
-        Loss on the validation rows after every epoch, without penalty.
+        Loss on the validation rows at each validation, without penalty.
     validation_scores_ : list of float or None
-        Score on the validation rows after every epoch.
+        ``early_stopping_metric`` at each validation; the loss negated, so that higher is better.
     best_validation_score_ : float or None
         Best of them; None without ``early_stopping``.
     stopping_reason_ : str
-        Why training ended: "max_iter", "no_improvement" (of the training loss), "early_stopping"
-        (the validation score), "learning_rate" (adaptive, too small), "callback"; for "lbfgs"
-        "converged", "max_fun" or "line_search" (no lower loss was found).
+        Why training ended: "max_iter", "max_time", "no_improvement" (of the training loss),
+        "early_stopping" (the validation score), "learning_rate" (adaptive, too small), "callback";
+        for "lbfgs" "converged", "max_fun" or "line_search" (no lower loss was found).
     callbacks_ : list of (str, callback)
         The callbacks of the last fit with their names, if it had some.
     history_ : skorch.history.History
@@ -248,6 +264,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         learning_rate_init: float = 0.001,
         power_t: float = 0.5,
         max_iter: int = 200,
+        max_time: float | None = None,
         shuffle: bool = True,
         random_state: RandomState = None,
         tol: float = 1e-4,
@@ -257,6 +274,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         nesterovs_momentum: bool = True,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
+        early_stopping_metric: StoppingMetric = "score",
+        validation_every: int = 1,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-8,

@@ -18,6 +18,7 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from ..network.losses import LOSSES, losses_of
 from ..network.rules import WeightRule, is_finite
 from ..task import FULL_BATCH_OPTIMIZERS
+from .scoring import is_metric
 
 
 class TableNames(StrOptions):
@@ -164,6 +165,16 @@ CONSTRAINTS: dict[str, list] = {
     "beta_1": [_PROBABILITY],
     "beta_2": [_PROBABILITY],
     "epsilon": [_POSITIVE],
+    "early_stopping_metric": [
+        Checked(
+            is_metric,
+            "'score', 'loss', a name among sklearn.metrics.get_scorer_names(), or a scorer, which "
+            "is called with (estimator, X, y)",
+        ),
+        None,
+    ],
+    "validation_every": [_AT_LEAST_ONE],
+    "max_time": [_POSITIVE, None],
     "n_iter_no_change": [_AT_LEAST_ONE, Options(Real, {np.inf})],
     "max_fun": [_AT_LEAST_ONE],
     "device": [Checked(_is_device, "a str among {'auto', 'cpu', 'cuda', 'cuda:N', 'mps'}")],
@@ -209,6 +220,12 @@ def check_together(estimator: Any, n_hidden: int, weight_decay: float) -> None:
             )
     if estimator.optimizer in FULL_BATCH_OPTIMIZERS:
         _check_full_batch(estimator, name)
+    if estimator.callbacks and estimator.validation_every > 1:
+        raise ValueError(
+            f"The 'validation_every' parameter of {name} must be 1 where there are 'callbacks', "
+            "which are told of the validation rows after every epoch. Got "
+            f"{estimator.validation_every!r} instead."
+        )
     if "lr" in getattr(estimator.optimizer, "keywords", {}):
         raise ValueError(
             f"The 'optimizer' parameter of {name} fixes lr={estimator.optimizer.keywords['lr']}: "

@@ -60,4 +60,5 @@ Initialization = InitializationName | Callable[[tuple[int, int], np.random.Gener
 BiasInitialization = BiasInitializationName | float | None
 Optimizer = OptimizerName | Callable[..., Any]  # a torch.optim class, or a partial of one
 ClassWeight = dict[Any, float] | list[dict[Any, float]] | Literal["balanced"] | None
+StoppingMetric = str | Callable[[Any, Any, Any], float] | None  # a scorer, or its name
 RandomState = int | np.random.RandomState | None

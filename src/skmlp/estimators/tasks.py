@@ -21,6 +21,7 @@ from ..task import (
     TrainingTask,
 )
 from .rows import finite_in, per_layer
+from .scoring import metric_of
 from .targets import Targets
 
 
@@ -94,6 +95,8 @@ class TaskMaker(BaseEstimator, ABC):
             tol=float(self.tol),
             n_iter_no_change=self.n_iter_no_change,
             early_stopping=bool(self.early_stopping),
+            metric=None if validation is None else metric_of(self),
+            validation_every=int(self.validation_every),
             verbose=int(self.verbose),
             callback_view=self._callback_view(state.get("resume")) if self.callbacks else None,
             **state,

@@ -63,6 +63,7 @@ def may_pad(task: TrainingTask) -> bool:
         and isinstance(family, str)
         and family not in FULL_BATCH_OPTIMIZERS
         and task.callback_view is None
+        and not callable(task.metric)  # it sees the arrays
         and not task.keep_checkpoint
         and task.resume is None
     )

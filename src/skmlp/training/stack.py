@@ -22,7 +22,7 @@ from .loss_options import options_of
 from .penalties import Clipping, Penalty
 from .progress import DivergenceError, Progress, check_finite
 from .stack_optimizer import StackOptimizer
-from .validation import Validated, validation_of
+from .validation import Validated, metric_of, validation_of
 
 Outcome = TrainingResult | Exception
 
@@ -109,6 +109,9 @@ class Stack:
         self._set_rules()
         if tasks[0].resume is not None:
             self._resume(tasks[0].resume)
+        if self._is_timed:
+            self._shared_time.lap()
+        self._preparation = self._shared_time.seconds  # a limit of time is one of training
 
     def _member(self, k: int, place: int, task: TrainingTask) -> Member:
         initial_rng, order_rng, dropout_rng = random_streams(task)
@@ -130,6 +133,7 @@ class Stack:
         self.clipping = Clipping(tasks, self.module)
         self._decays = np.array([t.weight_decay for t in tasks])
         self._decaying = bool(self._decays.any())
+        self._is_timed = any(t.max_time is not None for t in tasks)
         self._chunk_steps = chunk_steps(self.store, self.common.batch_size)
 
     # Steps
@@ -184,11 +188,17 @@ class Stack:
     def end_epochs(self) -> None:
         """End the epoch of every network that has seen all its rows."""
         ended = [k for k, member in enumerate(self.members) if not member.order.steps_left]
-        found = self.validation(self.module, ended)
+        due = [k for k in ended if self.members[k].progress.validation_is_due]
+        found = self.validation(self.module, due)
+        if self._is_timed:
+            self._shared_time.lap()
         for k in ended:
             try:
                 self._end_epoch(k, self.members[k], found.get(k))
-            except DivergenceError as error:
+            except Exception as error:
+                by_scorer = callable(self.members[k].task.metric)
+                if not (by_scorer or isinstance(error, DivergenceError)):
+                    raise
                 self.outcomes[self.members[k].place] = error
 
     def _end_epoch(self, k: int, member: Member, found: Validated | None) -> None:
@@ -198,15 +208,26 @@ class Stack:
         if found is not None:
             self._validate(k, member, found)
         self.optimizer.set_rate(k, progress.end_epoch(loss, rate))
+        progress.spend(self._shared_time.seconds - self._preparation)
         member.epoch_loss = 0.0
         if progress.stopping_reason is None:
             member.order.start_epoch()
+        elif progress.validation_is_due and member.task.validation is not None:
+            self._validate(k, member, self.validation(self.module, [k])[k])
 
     def _validate(self, k: int, member: Member, found: Validated) -> None:
-        epoch, rate = member.progress.n_iter + 1, float(self.optimizer.rates[k])
+        epoch, rate = member.progress.running_epoch, float(self.optimizer.rates[k])
         check_finite(found.loss, epoch, rate, what="validation loss")
-        check_finite(found.score, epoch, rate, what="validation score")
-        if member.progress.validate(found.loss, found.score):
+        score = metric_of(
+            member.task,
+            *found[:2],
+            epoch,
+            rate,
+            logits=lambda: found.logits.cpu().numpy().copy(),
+            arrays=lambda: self.module.blocks.network(k),
+        )
+        check_finite(score, epoch, rate, what="validation score")
+        if member.progress.validate(found.loss, score):
             member.progress.best_weights = self.module.blocks.network(k)
         if self.observer is not None:
             self.observer.validated(found)

@@ -99,7 +99,8 @@ def _train_parts(parts: list[list[TrainingTask]], bar: StackBar | None) -> list[
 def _may_share_the_processor(tasks: list[TrainingTask]) -> bool:
     first = tasks[0]
     enough = stack_flops(tasks) >= _FLOPS_FOR_SLICES
-    return enough and first.device == "cpu" and first.callback_view is None
+    by_itself = first.callback_view is None and not any(task.runs_users_code for task in tasks)
+    return enough and first.device == "cpu" and by_itself
 
 
 def _train_side_by_side(parts: list[list[TrainingTask]], bar: StackBar | None) -> list[Outcomes]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from scipy.sparse import issparse
 
@@ -9,15 +11,16 @@ from ...task import Checkpoint, RandomStates, TrainingResult, TrainingTask
 from ..batches import RowOrder
 from ..draws import Levels
 from ..flops import flops_per_step
-from ..progress import Progress, check_finite
+from ..progress import Clock, Progress, check_finite
 from ..row_weights import check_penalty
 from ..stack import finished, random_streams, starting_weights
+from ..validation import metric_of
 from .arrays import Parameters, fixed, rows_of, workspace
 from .checkpoints import OptimizerState
 from .codes import RATE
 from .steps import take_steps, validate
 from .tables import addresses_of, is_small, layer_table, numbers_of, set_levels
-from .validation import held_out
+from .validation import LOGITS, held_out
 
 # Operations of one compiled call: an interrupt is heard between two calls, some 0.1 s apart.
 _FLOPS_PER_CALL = 2e9
@@ -65,6 +68,10 @@ class CompiledNetwork:
         self._most_steps = max(1, int(_FLOPS_PER_CALL // max(1, flops_per_step(task))))
         if task.resume is not None:
             self._resume(task.resume)
+        self._clock = None
+        if task.max_time is not None:
+            self.make_ready()
+            self._clock = Clock(task.max_time)
 
     @property
     def rate(self) -> float:
@@ -79,18 +86,36 @@ class CompiledNetwork:
         """
         n = self._certain_epochs()
         losses, rows = np.zeros(n), fixed(self.order.of_epochs(n), "int64")
-        found = np.empty((n if self.task.validation else 0, 2))
-        kept = np.empty((n if self.task.early_stopping else 0, self.gradient.size), self.task.dtype)
+        places = self._places(n)
+        found = np.empty((places.max(initial=-1) + 1, 2))
+        n_kept = len(found) if self.task.early_stopping else 0
+        kept = np.empty((n_kept, self.gradient.size), self.task.dtype)
         self._check_penalty(rows)
         if n > 1:
-            self.take_steps(rows, losses, n * self.order.n_batches, found, kept)
+            self.take_steps(rows, losses, n * self.order.n_batches, places, found, kept)
         else:
             while self.order.steps_left:
                 n_steps = min(self._most_steps, self.order.steps_left)
-                self.take_steps(rows, losses, n_steps, found, kept)
-        self._end_epochs((losses / self.order.n_rows).tolist(), found.tolist(), kept)
+                self.take_steps(rows, losses, n_steps, places, found, kept)
+        self._end_epochs((losses / self.order.n_rows).tolist(), places, found.tolist(), kept)
+        if self._clock is not None:
+            self.progress.spend(self._clock.lap(n))
         if self.progress.stopping_reason is None:
             self.order.start_epoch()
+        elif self.progress.validation_is_due and self.task.validation is not None:
+            self._validate()
+
+    def _places(self, n: int) -> np.ndarray:
+        """Where the loop puts what it finds on held-out rows after each of the next epochs."""
+        task, progress = self.task, self.progress
+        if task.validation is None or callable(task.metric):  # the loop cannot call a scorer
+            return no_places()
+        places, first = np.full(n, -1), progress.epochs_to_validation - 1
+        due = [*range(first, n, task.validation_every)]
+        if progress.n_iter + n == task.max_iter and due[-1:] != [n - 1]:
+            due.append(n - 1)
+        places[due] = np.arange(len(due))
+        return fixed(places, "int64")
 
     def _certain_epochs(self) -> int:
         """How many epochs come for certain before anything has to be decided or said.
@@ -101,35 +126,81 @@ class CompiledNetwork:
         task, order = self.task, self.order
         if task.verbose or task.learning_rate == "invscaling":
             return 1
-        rows = order.n_rows + (len(task.validation) if task.validation else 0)
+        every = task.validation_every
+        rows = order.n_rows + (len(task.validation) / every if task.validation else 0)
         steps = order.n_batches * rows / order.n_rows  # as if held-out rows were steps too
         most = min(self._most_steps / steps, _MOST_ROWS / rows)
         if task.early_stopping:
-            most = min(most, _MOST_NUMBERS // self.gradient.size)
+            most = min(most, _MOST_NUMBERS // self.gradient.size * every)
         if self.levels.active:
             most = min(most, self.levels.steps_left // order.n_batches)
+        if callable(task.metric) and task.validation:
+            most = min(most, self.progress.epochs_to_validation)
+        if self._clock is not None:
+            most = min(most, self._clock.epochs_of_a_call())
         return max(1, int(min(most, self.progress.certain_epochs)))
 
-    def _end_epochs(self, losses: list[float], found: list[list[float]], kept: np.ndarray) -> None:
+    def _end_epochs(
+        self, losses: list[float], places: np.ndarray, found: list[list[float]], kept: np.ndarray
+    ) -> None:
         """Note the losses of epochs, what was found on held-out rows, and the best parameters."""
         progress = self.progress
         for epoch, loss in enumerate(losses):
             check_finite(loss, progress.n_iter + 1 + epoch, self.rate)
-        if not found:
+        if self.task.validation is None:
             self._set_rate(progress.end_epochs(losses, self.rate))
-        for epoch, (of_rows, score) in enumerate(found):
-            check_finite(of_rows, progress.n_iter + 1, self.rate, what="validation loss")
-            check_finite(score, progress.n_iter + 1, self.rate, what="validation score")
-            if progress.validate(of_rows, score):
-                progress.best_weights = kept[epoch].copy()
-            self._set_rate(progress.end_epoch(losses[epoch], self.rate))
+            losses = []
+        for epoch, loss in enumerate(losses):
+            if not places.size and progress.validation_is_due:  # of the last one: see above
+                self._validate()
+            elif places.size and (place := places[epoch]) >= 0:
+                of_rows, score = found[place]
+                self._note(of_rows, score, kept[place] if len(kept) else self.parameters.flat)
+            self._set_rate(progress.end_epoch(loss, self.rate))
 
-    def validate(self) -> tuple[float, float]:
-        """Loss and score on the held-out rows."""
+    def _validate(self) -> None:
+        self._note(*self.validate(self.progress.running_epoch, self.rate), self.parameters.flat)
+
+    def _note(self, loss: float, score: float, flat: np.ndarray) -> None:
+        """Note what was found on held-out rows, and the parameters if they are the best."""
+        progress = self.progress
+        check_finite(loss, progress.running_epoch, self.rate, what="validation loss")
+        check_finite(score, progress.running_epoch, self.rate, what="validation score")
+        if progress.validate(loss, score):
+            progress.best_weights = flat.copy()
+
+    def validate(self, epoch: int, rate: float | None) -> tuple[float, float]:
+        """Loss and metric on the held-out rows.
+
+        Raises
+        ------
+        Exception
+            See `metric_of`.
+        """
+        loss, score = self._found_on_held_out()
+        score = metric_of(
+            self.task,
+            loss,
+            score,
+            epoch,
+            rate,
+            logits=lambda: self.held_out[LOGITS].reshape(-1, self.task.layer_sizes[-1]).copy(),
+            arrays=lambda: self.parameters.copies(self.parameters.flat),
+        )
+        return loss, score
+
+    def _found_on_held_out(self) -> list[float]:
         found, levels = np.empty(2), fixed(self.levels.drawn, "uint16")
         flat, dtype = self.parameters.flat, self.task.dtype
         validate(dtype, self.held_out, self.at, self.numbers, flat, levels, found)
-        return float(found[0]), float(found[1])
+        return found.tolist()
+
+    def make_ready(self) -> None:
+        """Have the loops compiled, where they are not: a limit of time is one of training."""
+        nothing = no_places(), np.empty((0, 2)), np.empty((0, self.gradient.size), self.task.dtype)
+        self.take_steps(fixed(self.order.rows, "int64"), np.zeros(1), 0, *nothing)
+        if self.task.validation is not None:
+            self._found_on_held_out()
 
     def result(self) -> TrainingResult:
         """The network as it is, or with its best weights.
@@ -150,13 +221,14 @@ class CompiledNetwork:
         rows: np.ndarray,
         losses: np.ndarray,
         n_steps: int,
+        places: np.ndarray,
         found: np.ndarray,
         kept: np.ndarray,
     ) -> None:
         """Take the next steps, in the order of ``rows``; add their losses to their epochs'.
 
         Epochs that end put what is found on held-out rows, and their parameters, into ``found``
-        and ``kept``, which may be without entries.
+        and ``kept``, where ``places`` says.
         """
         if self.levels.active:
             n_steps = min(n_steps, self.levels.steps_left)
@@ -183,6 +255,7 @@ class CompiledNetwork:
             self.optimizer.arrays,
             self.space,
             self.held_out,
+            places,
             losses,
             found,
             kept,
@@ -227,3 +300,9 @@ class CompiledNetwork:
         if task.learning_rate_init == checkpoint.learning_rate_init:
             self._set_rate(checkpoint.learning_rate, rescale=False)
         self.levels.go_to(checkpoint.random.dropout_steps)
+
+
+@cache
+def no_places() -> np.ndarray:
+    """That the loop is not to look at held-out rows."""
+    return fixed(np.empty(0), "int64")

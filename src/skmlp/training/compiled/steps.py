@@ -40,7 +40,10 @@ def transpose(n, m, source, target):
 
 @compiled
 def found_on(held_out, at, numbers, flat, levels, found):
-    """Put loss and score on held-out rows into ``found``; see `held_out` of `validation`."""
+    """Put loss and score on held-out rows into ``found``; see `held_out` of `validation`.
+
+    Without a score it is the negative loss, and z is left as it is: logits.
+    """
     (
         rows, T, shares, weights, of_score, order, at_once, layers, units, saved, z, gradient
     ) = held_out  # fmt: skip
@@ -55,7 +58,10 @@ def found_on(held_out, at, numbers, flat, levels, found):
     found[0] = call_for_number(at[LOSS], n, m, z, T, shares, numbers[OPTIONS:], gradient)
     if at[MEAN]:
         call(at[MEAN], n * m, slope, z, z)
-    found[1] = call_for_number(at[SCORE], n, m, z, T, weights, of_score)
+    if at[SCORE]:
+        found[1] = call_for_number(at[SCORE], n, m, z, T, weights, of_score)
+    else:
+        found[1] = -found[0]
 
 
 @Loop
@@ -66,7 +72,7 @@ def validate(held_out, at, numbers, flat, levels, found):
 @Loop
 def take_steps(
     at, rows, T, weights, order, begin, n_steps, batch, layers, by_columns, n_weights, numbers,
-    settings, levels, flat, gradient, state, space, held_out, losses, found, kept,
+    settings, levels, flat, gradient, state, space, held_out, places, losses, found, kept,
 ):  # fmt: skip
     """Take steps over rows; add batch rows times the batch's mean loss to its epoch's sum.
 
@@ -86,11 +92,14 @@ def take_steps(
         See `workspace`.
     held_out : tuple
         See `held_out` of `validation`.
+    places : ndarray of int of shape (epochs,) or (0,)
+        Where what is found at the end of each epoch has its place; -1: held-out rows are not
+        looked at. Without entries: they never are.
     losses : ndarray of float64 of shape (epochs,)
-    found : ndarray of float64 of shape (epochs, 2)
-        For loss and score on held-out rows, or without entries.
-    kept : ndarray of shape (epochs, parameters)
-        For the parameters at the end of each epoch, or without entries.
+    found : ndarray of float64 of shape (validations, 2)
+        For loss and score on held-out rows.
+    kept : ndarray of shape (validations, parameters)
+        For the parameters then, or without entries.
     """
     units, saved, deltas, targets, scale = space
     first, slope, n_rows = begin, numbers[SLOPE], order.size // losses.size
@@ -137,8 +146,9 @@ def take_steps(
         losses[epoch] += B * (loss + penalty)
         first += B
         if first == (epoch + 1) * n_rows:
-            if found.size:
-                found_on(held_out, at, numbers, flat, levels, found[epoch])
-            if kept.size:
-                for i in range(flat.size):
-                    kept[epoch, i] = flat[i]
+            place = places[epoch] if places.size else -1
+            if place >= 0:
+                found_on(held_out, at, numbers, flat, levels, found[place])
+                if kept.size:
+                    for i in range(flat.size):
+                        kept[place, i] = flat[i]

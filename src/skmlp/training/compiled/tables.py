@@ -131,7 +131,7 @@ def addresses_of(task: TrainingTask) -> np.ndarray:
     at, dtype, loss = np.zeros(N_ADDRESSES, np.int64), task.dtype, LOSSES[task.loss]
     at[GEMM] = gemm_address(dtype)
     at[LOSS] = address_of(loss.loop, "loss", dtype)
-    if task.validation is not None:
+    if task.validation is not None and task.metric is None:
         at[MEAN] = address_of(loss.mean_loop, "activation", dtype)
         at[SCORE] = address_of(SCORES[task.score].loop, "score", dtype)
     if task.alpha:
