@@ -319,7 +319,7 @@ def test_time_means_nothing_without_a_limit_and_after_a_stop():
 
 
 def test_a_clock_tells_how_many_epochs_fit_a_tenth_of_a_second(monkeypatch):
-    now = iter([100.0, 100.02, 100.32, 100.92])
+    now = iter([100.0, 100.02, 100.32, 100.92, 100.92])
     monkeypatch.setattr("skmlp.training.progress.perf_counter", lambda: next(now))
     clock = Clock(limit=1.0)
     assert clock.epochs_of_a_call() == 0.0  # nothing is known yet
@@ -329,3 +329,5 @@ def test_a_clock_tells_how_many_epochs_fit_a_tenth_of_a_second(monkeypatch):
     assert clock.epochs_of_a_call() == pytest.approx(0.1 / 0.03)
     assert clock.lap(20) == pytest.approx(0.92)
     assert clock.epochs_of_a_call() == pytest.approx(0.08 / 0.03)  # no more time is left
+    clock.lap(1)  # in less than it can measure
+    assert clock.epochs_of_a_call() == inf

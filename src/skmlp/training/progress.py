@@ -204,7 +204,8 @@ class Clock:
 
     def epochs_of_a_call(self) -> float:
         """How many epochs should come before the next look at the clock."""
-        return min(self._limit - self._spent, _SECONDS_PER_CALL) / self._per_epoch
+        left = min(self._limit - self._spent, _SECONDS_PER_CALL)
+        return left / self._per_epoch if self._per_epoch else inf
 
 
 def check_finite(value: float, epoch: int, rate: float | None, what: str = "loss") -> None:
