@@ -1109,7 +1109,8 @@ def test_groups_of_another_length_are_an_error_always():
 @unconverged
 @pytest.mark.parametrize("fused", [False, True])
 @pytest.mark.parametrize("in_pipeline", [False, True])
-def test_a_search_with_groups_keeps_them_whole_at_both_levels(fused, in_pipeline):
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_search_with_groups_keeps_them_whole_at_both_levels(fused, in_pipeline, asked):
     X, y, groups = grouped()
     scorer = Watching()
     model = small(MLPClassifier, early_stopping=True, early_stopping_metric=scorer, max_iter=2)
@@ -1117,7 +1118,8 @@ def test_a_search_with_groups_keeps_them_whole_at_both_levels(fused, in_pipeline
     with sklearn.config_context(enable_metadata_routing=True), pytest.MonkeyPatch.context() as p:
         original = base.train_or_meet
         p.setattr(base, "train_or_meet", lambda task: fitted.append(task) or original(task))
-        model.set_fit_request(groups=True)
+        if asked:
+            model.set_fit_request(groups=True)
         prefix = "mlpclassifier__" if in_pipeline else ""
         search = GridSearchCV(
             make_pipeline(FunctionTransformer(), model) if in_pipeline else model,

@@ -21,6 +21,8 @@ def right(X: np.ndarray, y: np.ndarray) -> None:
     MLPRegressor(8, loss="quantile", quantile=0.9)
     MLPRegressor(16, loss="poisson", learning_rate="adaptive", batch_size="auto", dropout=[0.1])
     MLPClassifier(initialization=VarianceScaling(2, "fan_out"), bias_initialization="torch")
+    MLPClassifier(early_stopping_metric="roc_auc", validation_every=5, max_time=60)
+    MLPRegressor(early_stopping_metric=lambda model, X, y: -model.loss_)
     MLPRegressor(initialization=Normal(0.1), bias_initialization=0.5)
 
 
@@ -31,6 +33,7 @@ def wrong() -> None:
     MLPClassifier(bias_initialization="ones")  # type: ignore[arg-type]
     VarianceScaling(mode="fan")  # type: ignore[arg-type]
     MLPClassifier(learning_rate=0.1)  # type: ignore[arg-type]
+    MLPClassifier(early_stopping_metric=0.5)  # type: ignore[arg-type]
     MLPRegressor(loss="hubert")  # type: ignore[arg-type]
     MLPRegressor(batch_size="all")  # type: ignore[arg-type]
     MLPRegressor(solver="lbfgs")  # type: ignore[call-arg]

@@ -87,6 +87,9 @@ class BaseMLP(TaskMaker):
     """
 
     _parameter_constraints: dict = CONSTRAINTS
+    # Where scikit-learn routes metadata, groups that a splitter keeps apart come here unasked: rows
+    # held out for early stopping would otherwise be of the same groups as those trained on.
+    __metadata_request__fit = {"groups": True}
 
     def __new__(cls, *args, **parameters):
         if "solver" in parameters:
@@ -160,7 +163,8 @@ class BaseMLP(TaskMaker):
         groups : array-like of shape (n_samples,), default=None
             Group of each row. The rows that ``early_stopping`` holds out are then whole groups, a
             ``validation_fraction`` of them (rounded up), drawn without regard to classes. Without
-            early stopping, and with ``X_val``, nothing is held out and they mean nothing.
+            early stopping, and with ``X_val``, nothing is held out and they mean nothing. Metadata
+            routing brings them here by default.
         X_val : {array-like, sparse matrix, DataFrame} of shape (n_validation, n_features)
             Validation rows. Their loss and score are recorded every ``validation_every`` epochs,
             and ``early_stopping`` looks at them instead of at a part of ``X``.
