@@ -150,10 +150,11 @@ class CompiledNetwork:
         if self.task.validation is None:
             self._set_rate(progress.end_epochs(losses, self.rate))
             losses = []
-        for epoch, loss in enumerate(losses):
+        of_loop = places.tolist() or [-1] * len(losses)
+        for loss, place in zip(losses, of_loop, strict=True):
             if not places.size and progress.validation_is_due:  # of the last one: see above
                 self._validate()
-            elif places.size and (place := places[epoch]) >= 0:
+            elif place >= 0:
                 of_rows, score = found[place]
                 self._note(of_rows, score, kept[place] if len(kept) else self.parameters.flat)
             self._set_rate(progress.end_epoch(loss, self.rate))
