@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import inspect
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import threading
 import warnings
+from time import perf_counter
 
 import joblib
 import numpy as np
@@ -19,13 +21,15 @@ import pandas as pd
 import polars as pl
 import pytest
 import scipy.sparse
+import sklearn
 import torch
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
-from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
+from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score, train_test_split
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
+import skmlp
 from skmlp import MLPClassifier, MLPRegressor, VarianceScaling, config
 from skmlp.estimators import base
 from skmlp.estimators.rows import fresh_random_state
@@ -900,3 +904,246 @@ def test_verbose_prints_a_line_per_epoch(capsys):
     X, y = data(MLPRegressor())
     small(MLPRegressor, verbose=True).fit(X, y)
     assert capsys.readouterr().out.count("Iteration ") == 5
+
+
+# When training stops
+
+executors = pytest.mark.parametrize("executor", ["torch", "compiled"])
+unconverged = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+def watched(cls, executor="compiled", **parameters):
+    """A fit with validation rows of its own."""
+    X, y = data(small(cls))
+    with config(executor=executor):
+        model = small(cls, learning_rate_init=0.02, **parameters)
+        return model.fit(X[:80], y[:80], X_val=X[80:], y_val=y[80:])
+
+
+@unconverged
+@executors
+@both
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+@pytest.mark.parametrize("every", [2, 3, 100])
+def test_every_few_epochs_is_a_part_of_every_epoch(cls, executor, optimizer, every):
+    settings = {"optimizer": optimizer, "max_iter": 10}
+    all_epochs = watched(cls, executor, **settings)
+    some = watched(cls, executor, validation_every=every, **settings)
+    assert_bit_equal(some, all_epochs)
+    places = [n - 1 for n in sorted({*range(every, 11, every), 10})]
+    for name in ("validation_scores_", "validation_loss_curve_"):
+        found, expected = getattr(some, name), getattr(all_epochs, name)
+        assert found == [expected[place] for place in places]
+
+
+@executors
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_the_epoch_in_which_training_stops_is_validated(executor, optimizer):
+    """The plateau of the training loss, and convergence, are not foreseen."""
+    settings = {"optimizer": optimizer, "tol": 0.05, "n_iter_no_change": 2, "max_iter": 200}
+    model = watched(MLPRegressor, executor, validation_every=1000, **settings)
+    assert model.stopping_reason_ == {"adam": "no_improvement", "lbfgs": "converged"}[optimizer]
+    expected = watched(MLPRegressor, executor, **settings).validation_scores_[-1]
+    assert model.validation_scores_ == [expected]
+
+
+@unconverged
+@executors
+@pytest.mark.parametrize("every", [1, 3])
+@pytest.mark.parametrize("metric", ["score", "loss", "neg_log_loss"])
+def test_the_best_of_the_validated_epochs_is_restored(executor, every, metric):
+    settings = {"early_stopping_metric": metric, "max_iter": 20, "n_iter_no_change": 2}
+    settings |= {"validation_every": every, "early_stopping": True, "tol": 0.0}
+    model = watched(MLPClassifier, executor, **settings)
+    best = min(every * (int(np.argmax(model.validation_scores_)) + 1), 20)
+    assert model.n_iter_ > 0
+    expected = watched(MLPClassifier, executor, max_iter=best, n_iter_no_change=np.inf)
+    for ours, theirs in zip(arrays_of(model), arrays_of(expected), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9)
+
+
+def test_callbacks_want_every_validation():
+    from skorch.callbacks import Callback
+
+    with pytest.raises(ValueError, match=r"'validation_every' .* must be 1 .*'callbacks'.* Got 2"):
+        watched(MLPClassifier, validation_every=2, callbacks=[Callback()])
+
+
+@executors
+@both
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_a_limit_of_time_stops_at_the_end_of_an_epoch(cls, executor, optimizer):
+    settings = {"optimizer": optimizer, "max_iter": 10**6, "tol": 0.0, "n_iter_no_change": np.inf}
+    with pytest.warns(ConvergenceWarning, match=r"max_time=1e-09 seconds were over .*'max_time'"):
+        stopped = watched(cls, executor, max_time=1e-9, **settings)
+    assert (stopped.n_iter_, stopped.stopping_reason_) == (1, "max_time")
+    with pytest.warns(ConvergenceWarning, match="max_iter=1 epochs"):
+        one = watched(cls, executor, **{**settings, "max_iter": 1})
+    assert_bit_equal(stopped, one)
+    assert stopped.validation_scores_ == one.validation_scores_
+
+
+@unconverged
+@executors
+def test_a_fit_takes_about_as_long_as_its_limit(executor):
+    settings = {"max_iter": 10**9, "tol": 0.0, "n_iter_no_change": np.inf, "shuffle": False}
+    watched(MLPRegressor, executor, max_time=0.01, **settings)  # what is compiled is there
+    start = perf_counter()
+    model = watched(MLPRegressor, executor, max_time=0.5, **settings)
+    elapsed = perf_counter() - start
+    assert model.stopping_reason_ == "max_time"
+    assert model.n_iter_ > 10
+    assert 0.5 <= elapsed < 3.0  # some 0.2 s more on a machine that is not busy
+
+
+@unconverged
+@executors
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+@pytest.mark.parametrize("early_stopping", [True, False])
+def test_a_limit_that_is_not_reached_changes_nothing(executor, optimizer, early_stopping):
+    settings = {"early_stopping": early_stopping, "max_iter": 40, "optimizer": optimizer}
+    settings["dropout"] = 0.2 if optimizer == "adam" else 0.0
+    limited = watched(MLPClassifier, executor, max_time=1e6, **settings)
+    free = watched(MLPClassifier, executor, **settings)
+    assert_bit_equal(limited, free)
+    assert limited.stopping_reason_ == free.stopping_reason_
+    assert limited.validation_scores_ == free.validation_scores_
+
+
+@unconverged
+@executors
+def test_time_that_is_over_leaves_the_best_weights(executor):
+    """Each epoch lowers the score: targets of the validation rows are opposite ones."""
+    X, y = data(small(MLPRegressor))
+    settings = {"max_iter": 10**6, "n_iter_no_change": np.inf, "early_stopping": True}
+    with config(executor=executor):
+        model = small(MLPRegressor, learning_rate_init=0.02, max_time=0.2, **settings)
+        model.fit(X, y, X_val=X, y_val=-y)
+        one = small(MLPRegressor, learning_rate_init=0.02, max_iter=1).fit(X, y)
+    assert model.n_iter_ > 1
+    assert np.argmax(model.validation_scores_) == 0
+    for ours, theirs in zip(arrays_of(model), arrays_of(one), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9)
+
+
+@both
+def test_partial_fit_does_not_look_at_the_clock(cls):
+    X, y = data(small(cls))
+    model = small(cls, max_time=1e-9, validation_every=3, early_stopping_metric="loss")
+    for _ in range(3):
+        model.partial_fit(X, y, **({"classes": [0, 1]} if cls is MLPClassifier else {}))
+    assert model.stopping_reason_ == "max_iter"
+    assert len(model.loss_curve_) == 3
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"validation_every": 0},
+        {"validation_every": 1.5},
+        {"max_time": 0},
+        {"max_time": -1.0},
+        {"max_time": "1 h"},
+        {"max_time": np.nan},
+    ],
+)
+def test_what_is_no_number_of_epochs_or_seconds_is_an_error(parameters):
+    (name,) = parameters
+    with pytest.raises(ValueError, match=f"The '{name}' parameter of MLPRegressor must be"):
+        watched(MLPRegressor, **parameters)
+
+
+# Groups
+
+
+class Watching:
+    """A scorer that keeps the rows that are held out."""
+
+    def __init__(self):
+        self.rows = []
+
+    def __call__(self, model, X, y):
+        self.rows.append(X)
+        return 0.0
+
+    def __deepcopy__(self, memo):
+        return self
+
+
+def grouped(n=120):
+    """Rows whose last column is the number of their group."""
+    X, y = data(small(MLPClassifier), n)
+    groups = np.random.default_rng(1).integers(0, 15, n)
+    return np.column_stack([X, groups]), y, groups
+
+
+@unconverged
+@pytest.mark.parametrize("is_sparse", [False, True])
+@both
+def test_groups_are_held_out_whole(cls, is_sparse):
+    X, y, groups = grouped()
+    trained, scorer = [], Watching()
+    weights = np.where(np.arange(120) % 7, 1.0, 0.0)
+    model = small(cls, early_stopping=True, early_stopping_metric=scorer, validation_fraction=0.3)
+    given = scipy.sparse.csr_matrix(X) if is_sparse else X
+    with pytest.MonkeyPatch.context() as patch:
+        original = base.train_or_meet
+        patch.setattr(
+            base, "train_or_meet", lambda task: trained.append(task.train.X) or original(task)
+        )
+        model.fit(given, y, weights, groups=[f"group {g}" for g in groups])
+    held_out, train = (
+        (X.toarray() if is_sparse else X)[:, -1] for X in (scorer.rows[0], trained[0])
+    )
+    assert len(np.unique(held_out)) == 5  # of 15
+    assert not set(held_out) & set(train)
+    assert len(held_out) + len(train) == np.count_nonzero(weights)
+
+
+@unconverged
+def test_groups_mean_nothing_where_nothing_is_held_out():
+    X, y, groups = grouped()
+    for parameters, rows in (
+        ({}, {}),
+        ({"early_stopping": True}, {"X_val": X[:30], "y_val": y[:30]}),
+    ):
+        plain = small(MLPClassifier, **parameters).fit(X, y, **rows)
+        assert_bit_equal(small(MLPClassifier, **parameters).fit(X, y, groups=groups, **rows), plain)
+
+
+def test_groups_of_another_length_are_an_error_always():
+    X, y, groups = grouped()
+    with pytest.raises(ValueError, match="groups has 119 entries for 120 rows"):
+        small(MLPClassifier).fit(X, y, groups=groups[1:])
+
+
+@unconverged
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize("in_pipeline", [False, True])
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_search_with_groups_keeps_them_whole_at_both_levels(fused, in_pipeline, asked):
+    X, y, groups = grouped()
+    scorer = Watching()
+    model = small(MLPClassifier, early_stopping=True, early_stopping_metric=scorer, max_iter=2)
+    fitted = []
+    with sklearn.config_context(enable_metadata_routing=True), pytest.MonkeyPatch.context() as p:
+        original = base.train_or_meet
+        p.setattr(base, "train_or_meet", lambda task: fitted.append(task) or original(task))
+        if asked:
+            model.set_fit_request(groups=True)
+        prefix = "mlpclassifier__" if in_pipeline else ""
+        search = GridSearchCV(
+            make_pipeline(FunctionTransformer(), model) if in_pipeline else model,
+            {f"{prefix}alpha": [1e-4, 1.0]},
+            cv=GroupKFold(3),
+            refit=False,
+            error_score="raise",
+        )
+        with skmlp.fused() if fused else contextlib.nullcontext():
+            search.fit(X, y, groups=groups)
+    assert len(fitted) == 6
+    folds = list(GroupKFold(3).split(X, y, groups))
+    for task, (train, _) in zip(fitted, folds * 2, strict=True):
+        parts = [set(rows.X[:, -1]) for rows in (task.train, task.validation)]
+        assert parts[0] | parts[1] == set(groups[train])
+        assert not parts[0] & parts[1]

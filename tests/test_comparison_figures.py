@@ -159,6 +159,17 @@ def test_curves_by_epochs_are_those_recorded(circles):
             np.testing.assert_array_equal(line.get_xdata(), np.arange(1, model[-1].n_iter_ + 1))
 
 
+def test_curves_of_validations_are_drawn_over_their_epochs():
+    network = MLPClassifier(
+        (3,), max_iter=5, random_state=0, early_stopping=True, validation_every=2
+    )
+    comparison = compare_plan(plan_of(load_dataset("circles"), Contestant("MLP", network)))
+    losses, *validated = comparison.plot("epochs").axes
+    assert losses.get_lines()[0].get_xdata().tolist() == [1, 2, 3, 4, 5]
+    for panel in validated:
+        assert panel.get_lines()[0].get_xdata().tolist() == [2, 4, 5]
+
+
 def test_predictions_are_those_of_all_test_rows(diabetes):
     for panel, (_, rows) in zip(
         diabetes.plot("predicted").axes,

@@ -571,3 +571,108 @@ def test_a_process_forked_after_a_fit_fits():
         [sys.executable, "-W", "ignore", "-c", FORK], capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
+
+
+# Validations every few epochs, metrics, and a limit of time
+
+
+def counted_validations(monkeypatch):
+    """How many sets of numbers each call of the loop was to find on held-out rows."""
+    seen, original = [], network.take_steps
+
+    def counted(*arguments):
+        seen.append(len(arguments[-2]))
+        return original(*arguments)
+
+    monkeypatch.setattr(network, "take_steps", counted)
+    return seen
+
+
+@pytest.mark.parametrize(("every", "expected"), [(1, 30), (4, 8), (30, 1), (100, 1)])
+def test_epochs_between_validations_cost_none(monkeypatch, every, expected):
+    seen, asked = counted_validations(monkeypatch), []
+    monkeypatch.setattr(network, "validate", lambda *given: asked.append(given))
+    (result,) = loops([validated(make_task(max_iter=30, validation_every=every))])
+    assert sum(seen) == len(result.validation_scores) == expected
+    assert len(seen) < 5
+    assert asked == []
+
+
+def test_patience_of_validations_is_foreseen(monkeypatch):
+    seen = calls_of_loops(monkeypatch)
+    task = validated(make_task(early_stopping=True, tol=10.0, n_iter_no_change=4, max_iter=30))
+    (result,) = loops([replace(task, validation_every=3)])
+    assert seen == [15, 3]
+    assert (result.n_iter, result.stopping_reason) == (18, "early_stopping")
+
+
+def test_the_loss_as_metric_stays_in_the_loop(monkeypatch):
+    seen = calls_of_loops(monkeypatch)
+    task = validated(make_task(early_stopping=True, max_iter=30, metric="loss"))
+    (result,) = loops([task])
+    assert seen == [30]
+    assert result.validation_scores == [-loss for loss in result.validation_loss_curve]
+
+
+@pytest.mark.parametrize("every", [1, 4])
+def test_a_scorer_is_asked_between_two_calls(monkeypatch, every):
+    seen, asked = calls_of_loops(monkeypatch), []
+
+    def scorer(task, logits, arrays, epoch):
+        asked.append(epoch)
+        values = task.validation.X
+        for weights, biases in zip(arrays.coefs, arrays.intercepts, strict=True):
+            values = (np.tanh(values) if weights is not arrays.coefs[0] else values) @ weights
+            values = values + biases
+        np.testing.assert_allclose(logits, values, rtol=1e-12)
+        return float(epoch)
+
+    task = validated(make_task(max_iter=10, metric=scorer, validation_every=every))
+    (result,) = loops([task])
+    assert asked == ([*range(1, 11)] if every == 1 else [4, 8, 10])
+    assert seen == ([1] * 10 if every == 1 else [4, 4, 2])
+    assert result.validation_scores == [float(epoch) for epoch in asked]
+
+
+@pytest.mark.parametrize("every", [1, 2, 5])
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("metric", [None, "loss", lambda task, z, arrays, epoch: float(z.max())])
+def test_metrics_and_pauses_between_validations(metric, early_stopping, every):
+    task = validated(small(max_iter=12, metric=metric, validation_every=every))
+    both_ways(replace(task, early_stopping=early_stopping, n_iter_no_change=2, tol=0.0))
+
+
+@pytest.mark.parametrize("metric", [None, "loss", lambda task, z, arrays, epoch: float(z.max())])
+def test_lbfgs_with_metrics_and_pauses_between_validations(metric):
+    task = small(optimizer="lbfgs", max_iter=7, metric=metric, validation_every=3)
+    both_ways(validated(task), rtol=1e-7)
+
+
+def test_calls_are_as_long_as_the_clock_allows(monkeypatch):
+    """A first epoch tells how long one takes; calls of 0.1 s follow, until time is over."""
+    seconds = [0.0]
+    monkeypatch.setattr("skmlp.training.progress.perf_counter", lambda: seconds[0])
+    seen, original = [], network.take_steps
+
+    def timed(*arguments):
+        seen.append(len(arguments[-3]) * (arguments[7] > 0))
+        seconds[0] += seen[-1] / 64
+        return original(*arguments)
+
+    monkeypatch.setattr(network, "take_steps", timed)
+    (result,) = loops([make_task(max_iter=10**6, max_time=0.45)])
+    assert seen == [0, 1, 6, 6, 6, 6, 3, 1]  # the first, without a step, has it compiled
+    assert (result.n_iter, result.stopping_reason) == (29, "max_time")
+
+
+def test_a_limit_of_time_does_not_count_what_comes_before_training(monkeypatch):
+    seconds, original = [0.0], network.take_steps
+    monkeypatch.setattr("skmlp.training.progress.perf_counter", lambda: seconds[0])
+
+    def slow_at_first(*arguments):
+        seconds[0] += 0.0 if arguments[7] else 100.0
+        return original(*arguments)
+
+    monkeypatch.setattr(network, "take_steps", slow_at_first)
+    (result,) = loops([make_task(max_iter=7, max_time=1.0)])
+    assert result.stopping_reason == "max_iter"

@@ -333,3 +333,39 @@ def test_rows_of_an_outcome_that_was_handed_out_are_not_held(monkeypatch):
         training.outcome(other)
         gc.collect()
         assert rows() is None
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("kind", ["start", "scorer"])
+def test_code_of_the_users_runs_in_the_callers_thread(kind):
+    threads = []
+
+    def start(shape, rng):
+        threads.append(threading.current_thread())
+        sleep(0.001)
+        return rng.normal(size=shape)
+
+    def scorer(task, logits, arrays, epoch):
+        threads.append(threading.current_thread())
+        sleep(0.001)
+        return 0.0
+
+    rows = random_rows(n=20, seed=9)
+    theirs = {"initialization": start} if kind == "start" else {"metric": scorer}
+    tasks = [make_task(seed=k, validation=rows, **theirs) for k in range(4)]
+    tasks.append(make_task(seed=4, optimizer="lbfgs", validation=rows, **theirs))
+    tasks.insert(2, make_task(seed=5))
+    for ours, alone in zip(train(tasks), trained_alone(tasks), strict=True):
+        assert_same(ours, alone)
+    assert set(threads) == {threading.current_thread()}
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_an_interrupt_in_a_scorer_ends_all():
+    def scorer(task, logits, arrays, epoch):
+        raise KeyboardInterrupt
+
+    rows = random_rows(n=20, seed=9)
+    tasks = [make_task(validation=rows, metric=scorer), make_task(max_iter=ENDLESS)]
+    with pytest.raises(KeyboardInterrupt):
+        train(tasks)

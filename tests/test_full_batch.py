@@ -426,3 +426,42 @@ def test_sparse_rows_weights_and_normalization(optimizer, normalization):
     dense, filled = (train([make_task(rows=r, **same)])[0] for r in (rows, sparse))
     assert_same(filled, dense)
     assert dense.loss_curve[-1] < dense.loss_curve[0]
+
+
+@pytest.mark.parametrize("evaluator", EVALUATORS)
+@pytest.mark.parametrize("tol", [1e-2, 1e-3])
+def test_the_iteration_that_converges_is_validated(evaluator, tol):
+    task = lbfgs(
+        validation=random_rows(n=30, seed=9), alpha=0.5, max_iter=500, tol=tol, validation_every=4
+    )
+    result = FullBatchProblem(evaluator(task)).minimize()
+    every = FullBatchProblem(evaluator(replace(task, validation_every=1))).minimize()
+    assert result.stopping_reason == "converged"
+    places = sorted({*range(4, result.n_iter + 1, 4), result.n_iter})
+    assert result.validation_scores == [every.validation_scores[n - 1] for n in places]
+
+
+@pytest.mark.parametrize("evaluator", EVALUATORS)
+def test_its_time_is_looked_at_after_each_iteration(evaluator, monkeypatch):
+    chosen = evaluator(lbfgs(max_iter=500, tol=0.0, max_time=2.5))
+    clock = iter(range(100))
+    monkeypatch.setattr(full_batch, "perf_counter", lambda: float(next(clock)))
+    result = FullBatchProblem(chosen).minimize()
+    assert (result.n_iter, result.stopping_reason) == (3, "max_time")
+    shorter = FullBatchProblem(evaluator(lbfgs(max_iter=3, tol=0.0))).minimize()
+    assert_same(replace(result, stopping_reason="max_iter"), shorter, rtol=0)
+
+
+def test_a_scorer_that_fails_fails_its_own_network_only(by_torch):
+    def failing(task, logits, arrays, epoch):
+        calls.append(epoch)
+        raise KeyError("no such thing")
+
+    calls: list[int] = []
+    rows = random_rows(n=30, seed=9)
+    tasks = [lbfgs(validation=rows, metric=metric) for metric in (None, failing, "loss")]
+    first, error, last = train(tasks)
+    assert isinstance(error, KeyError)
+    assert calls == [1]
+    assert_same(first, last)
+    assert last.validation_scores == [-loss for loss in last.validation_loss_curve]

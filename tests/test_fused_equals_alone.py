@@ -124,6 +124,8 @@ def random_configuration(rng: np.random.Generator) -> Configuration:
         "early_stopping": one_of(False, True),
         "validation_fraction": one_of(0.1, 0.3),
         "bias_initialization": one_of(None, None, "torch", 0.1),
+        "validation_every": one_of(1, 1, 2, 4),
+        "max_time": one_of(None, 1e6),
     }
     if len(shape) > 1 and rng.random() < 0.7:
         starts = ["lsuv", "fixup"] if parameters["normalization"] is None else ["lsuv"]
@@ -138,7 +140,10 @@ def random_configuration(rng: np.random.Generator) -> Configuration:
         fit_parameters["sample_weight"] = rng.uniform(0.1, 2.0, n)
     if rng.random() < 0.3:
         fit_parameters |= {"X_val": X[::4] + 0.1, "y_val": y[::4]}
+    elif rng.random() < 0.3:
+        fit_parameters["groups"] = rng.integers(0, 12, n)
     if not is_classifier:
+        parameters["early_stopping_metric"] = one_of("score", "loss", "neg_mean_absolute_error")
         loss = one_of(*losses_of("numbers"))
         options = {name: rng.uniform(*RANGES[name]) for name in RANGES if name != "focal_gamma"}
         parameters |= {"loss": loss, **options}
@@ -155,6 +160,9 @@ def random_configuration(rng: np.random.Generator) -> Configuration:
     parameters |= {
         "loss": loss,
         "focal_gamma": rng.uniform(0.0, 3.0),
+        "early_stopping_metric": one_of(
+            None, "loss", *([] if "hinge" in str(loss) else ["neg_log_loss"]), own_score
+        ),
         "label_smoothing": one_of(0.0, 0.0 if "hinge" in str(loss) else 0.1),
         "class_weight": one_of(None, "balanced", weights),
     }
@@ -164,6 +172,13 @@ def random_configuration(rng: np.random.Generator) -> Configuration:
         if parameters["class_weight"] is weights:
             parameters["class_weight"] = [weights, {1: 0.7}]
     return Configuration(skmlp.MLPClassifier(**parameters), X, y, fit_parameters)
+
+
+def own_score(model, X, y) -> float:
+    """A scorer that asks for all that an estimator has."""
+    right = model.predict_proba(X)[np.arange(len(y)), y]
+    small = sum(np.square(w).sum() for w in model.coefs_)
+    return right.mean() + model.score(X[::2], y[::2]) - 1e-3 * small
 
 
 def relative_error(one: np.ndarray, other: np.ndarray) -> float:
@@ -220,6 +235,9 @@ def test_200_random_configurations_give_the_coefficients_they_give_alone():
             np.testing.assert_allclose(one, other, rtol=1e-8, atol=1e-10)
         np.testing.assert_allclose(fused.loss_curve_, alone.loss_curve_, rtol=1e-9)
         assert fused.stopping_reason_ == alone.stopping_reason_
+        assert (fused.validation_scores_ is None) == (alone.validation_scores_ is None)
+        if alone.validation_scores_ is not None:
+            np.testing.assert_allclose(fused.validation_scores_, alone.validation_scores_, 1e-8)
 
 
 @pytest.mark.parametrize("executor", ["torch", "compiled"])

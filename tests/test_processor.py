@@ -15,6 +15,7 @@ from skmlp.machine.processor import (
     flushed_denormals,
     one_blas_thread,
     one_thread,
+    usual_denormals,
 )
 from skmlp.network import forward
 from skmlp.network.architecture import Architecture, NetworkArrays
@@ -168,4 +169,14 @@ def test_training_leaves_denormals_as_they_were():
     assert not denormals_are_flushed()
     task = make_task(loss="squared_error", optimizer="sgd", learning_rate_init=1e9, max_iter=50)
     assert isinstance(train([task])[0], ValueError)
+    assert not denormals_are_flushed()
+
+
+def test_code_of_users_keeps_denormals():
+    with usual_denormals():
+        assert not denormals_are_flushed()
+    with flushed_denormals():
+        with usual_denormals():
+            assert not denormals_are_flushed()
+        assert denormals_are_flushed()
     assert not denormals_are_flushed()

@@ -7,7 +7,7 @@ from math import inf, nan
 import pytest
 from helpers import make_task
 
-from skmlp.training.progress import DivergenceError, Progress, check_finite
+from skmlp.training.progress import Clock, DivergenceError, Progress, check_finite
 
 
 def progress(**others):
@@ -203,3 +203,154 @@ def test_divergence_names_epoch_and_rate(value):
     ):
         check_finite(value, 7, 0.5)
     check_finite(1e300, 7, 0.5)
+
+
+# Validations every few epochs
+
+
+@pytest.mark.parametrize("every", [1, 2, 3, 7, 50])
+@pytest.mark.parametrize("max_iter", [1, 6, 7])
+def test_multiples_and_the_last_epoch_are_validated(every, max_iter):
+    p = Progress(make_task(max_iter=max_iter, validation_every=every))
+    validated = []
+    while p.stopping_reason is None:
+        ahead = p.n_iter + p.epochs_to_validation
+        if p.validation_is_due:
+            assert ahead == p.running_epoch
+            validated.append(p.running_epoch)
+            p.validate(1.0, 0.5)
+        p.end_epoch(1.0, 0.1)
+        assert p.n_iter <= ahead
+    assert validated == sorted({*range(every, max_iter + 1, every), max_iter})
+    assert not p.validation_is_due
+
+
+def run_every(p, scores):
+    """Feed scores to those epochs that are validated; return the epochs."""
+    epochs = []
+    while p.stopping_reason is None:
+        if p.validation_is_due:
+            epochs.append(p.running_epoch)
+            p.validate(1.0, scores[len(epochs) - 1])
+        p.end_epoch(1.0, 0.1)
+    return epochs
+
+
+def test_patience_counts_validations():
+    task = {"validation_every": 3, "early_stopping": True, "tol": 0.1}
+    p = progress(n_iter_no_change=2, **task)
+    assert run_every(p, [0.5, 0.7, 0.7, 0.75, 0.7]) == [3, 6, 9, 12, 15]
+    assert (p.n_iter, p.stopping_reason) == (15, "early_stopping")
+    assert p.best_validation_score == 0.75
+
+
+@pytest.mark.parametrize("every", [1, 2, 5])
+@pytest.mark.parametrize("start", [0, 2])
+def test_epochs_that_come_for_certain_between_validations(every, start):
+    """The stop is at the end of those that are foreseen, never within them."""
+    task = make_task(
+        max_iter=100, n_iter_no_change=4, tol=10.0, early_stopping=True, validation_every=every
+    )
+    p = Progress(task, no_improvement_count=start, best_validation_score=0.0)
+    assert p.certain_epochs == (5 - start) * every
+    while p.stopping_reason is None:
+        certain = p.certain_epochs
+        for _ in range(certain):
+            assert p.stopping_reason is None
+            if p.validation_is_due:
+                p.validate(1.0, 0.0)
+            p.end_epoch(1.0, 0.1)
+    assert p.n_iter == (5 - start) * every
+
+
+def test_a_stop_that_was_not_foreseen_is_validated_after_it():
+    p = progress(validation_every=10, n_iter_no_change=1, tol=1.0)
+    for _ in range(3):
+        assert not p.validation_is_due
+        p.end_epoch(1.0, 0.1)
+    assert p.stopping_reason == "no_improvement"
+    assert (p.validation_is_due, p.running_epoch) == (True, 3)
+    assert not p.validate(1.0, 0.5)
+    assert not p.validation_is_due
+
+
+@pytest.mark.parametrize(("last", "is_best"), [(0.6, False), (0.8, True)])
+def test_the_validation_after_a_stop_may_be_the_best(last, is_best):
+    p = progress(validation_every=2, max_time=5.0, early_stopping=True)
+    for n in (1, 2, 3):
+        if p.validation_is_due:
+            assert p.validate(1.0, 0.7)
+        p.end_epoch(1.0, 0.1)
+        p.spend(2.0 * n)
+    assert p.stopping_reason == "max_time"
+    assert p.validation_is_due
+    assert p.validate(1.0, last) == is_best
+    assert p.best_validation_score == max(0.7, last)
+
+
+def test_only_validated_epochs_tell_of_a_score(capsys):
+    run_every(progress(validation_every=40, verbose=1), [0.25, 0.5, 0.75])
+    printed = capsys.readouterr().out
+    assert printed.count("Iteration") == 100
+    assert re.findall(r"Iteration (\d+),.*\nValidation score: (.*)", printed) == [
+        ("40", "0.250000"),
+        ("80", "0.500000"),
+        ("100", "0.750000"),
+    ]
+
+
+def test_verbose_tells_that_patience_counts_validations(capsys):
+    task = {"validation_every": 3, "early_stopping": True, "verbose": 1}
+    run_every(progress(n_iter_no_change=2, **task), [0.5] * 9)
+    assert "for 2 consecutive validations. Stopping." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e6])
+def test_rounding_of_a_metric_is_relative_to_its_size(scale):
+    p = progress(early_stopping=True, metric="loss", tol=0.0, n_iter_no_change=0)
+    assert p.validate(scale, -scale)
+    p.end_epoch(1.0, 0.1)
+    assert not p.validate(scale, -scale * (1 - 0.9e-12))
+    p.end_epoch(1.0, 0.1)
+    assert p.no_improvement_count == 0  # less than rounding below the best is as good
+    assert p.validate(scale, -scale * (1 - 3e-12))
+    p.validate(scale, -scale * (1 + 3e-12))
+    p.end_epoch(1.0, 0.1)
+    assert p.no_improvement_count == 1
+
+
+# A limit of time
+
+
+@pytest.mark.parametrize(("seconds", "reason"), [(1.99, None), (2.0, "max_time"), (9, "max_time")])
+def test_time_that_is_over_stops_training(seconds, reason, capsys):
+    p = progress(max_time=2.0, verbose=1)
+    p.end_epoch(1.0, 0.1)
+    p.spend(seconds)
+    assert p.stopping_reason == reason
+    assert ("max_time=2 seconds are over" in capsys.readouterr().out) == bool(reason)
+
+
+def test_time_means_nothing_without_a_limit_and_after_a_stop():
+    p = progress()
+    p.spend(1e9)
+    assert p.stopping_reason is None
+    p = Progress(make_task(max_iter=1, max_time=1.0))
+    p.end_epoch(1.0, 0.1)
+    p.spend(2.0)
+    assert p.stopping_reason == "max_iter"
+
+
+def test_a_clock_tells_how_many_epochs_fit_a_tenth_of_a_second(monkeypatch):
+    now = iter([100.0, 100.02, 100.32, 100.92, 100.92])
+    monkeypatch.setattr("skmlp.training.progress.perf_counter", lambda: next(now))
+    clock = Clock(limit=1.0)
+    assert clock.epochs_of_a_call() == 0.0  # nothing is known yet
+    assert clock.lap(2) == pytest.approx(0.02)
+    assert clock.epochs_of_a_call() == pytest.approx(10)
+    assert clock.lap(10) == pytest.approx(0.32)
+    assert clock.epochs_of_a_call() == pytest.approx(0.1 / 0.03)
+    assert clock.lap(20) == pytest.approx(0.92)
+    assert clock.epochs_of_a_call() == pytest.approx(0.08 / 0.03)  # no more time is left
+    clock.lap(1)  # in less than it can measure
+    assert clock.epochs_of_a_call() == inf

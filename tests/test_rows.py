@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
 from skmlp.estimators.rows import (
     can_stratify,
+    checked_groups,
     checked_weights,
     fresh_random_state,
     held_out,
@@ -80,3 +82,66 @@ def test_seeds_give_numpys_streams(seed):
     np.testing.assert_array_equal(ours.randint(2**31, size=1000), numpys.randint(2**31, size=1000))
     with pytest.raises(ValueError, match="between 0 and 2"):
         fresh_random_state(-1)
+
+
+# Whole groups
+
+
+@pytest.mark.parametrize("index", [None, np.arange(5, 55)])
+@pytest.mark.parametrize("fraction", [0.1, 0.34])
+def test_groups_are_held_out_whole_as_group_shuffle_split_does(index, fraction):
+    groups = np.random.default_rng(0).integers(0, 11, 60)
+    rows, known = Rows(np.zeros((60, 1)), np.zeros(60)), np.arange(60) if index is None else index
+    train, held = held_out(rows, index, None, fraction, fresh_random_state(3), groups)
+    assert sorted([*train, *held]) == list(known)
+    assert not set(groups[train]) & set(groups[held])
+    assert len(set(groups[held])) == np.ceil(fraction * len(set(groups[known])))
+    split = GroupShuffleSplit(1, test_size=fraction, random_state=3)
+    expected = next(split.split(known, groups=groups[known]))
+    assert [train.tolist(), held.tolist()] == [sorted(known[part]) for part in expected]
+
+
+@pytest.mark.parametrize(
+    ("groups", "fraction", "message"),
+    [
+        (np.zeros(20, int), 0.5, "of 1 groups leaves 20 rows for training and 0 for validation"),
+        (np.arange(20), 0.0, "of 20 groups leaves 20 rows for training and 0"),
+        (np.arange(20), 0.05, "leaves 19 rows for training and 1 for validation"),
+        (np.arange(20) // 10, 0.9, "of 2 groups leaves 20 rows"),
+    ],
+)
+def test_too_few_groups_are_an_error(groups, fraction, message):
+    rows = Rows(np.zeros((20, 1)), np.zeros(20))
+    with pytest.raises(ValueError, match=message):
+        held_out(rows, None, None, fraction, fresh_random_state(0), groups)
+
+
+@pytest.mark.parametrize(
+    "groups",
+    [
+        ["b", "a", "b", "c"],
+        np.array([2.5, 1.0, 2.5, 7.0]),
+        pd.Series(["b", "a", "b", "c"], dtype="category"),
+        pd.Series(["b", "a", "b", "c"], dtype=object),
+        np.array([[1], [0], [1], [2]]),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:A column-vector y was passed")
+def test_groups_may_have_any_names(groups):
+    assert checked_groups(groups, 4).tolist() == [1, 0, 1, 2]
+    assert checked_groups(None, 4) is None
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        ([1, 2, 3], "groups has 3 entries for 4 rows"),
+        ([1.0, 2.0, np.nan, 3.0], "groups has nan in row 2: give each row a group"),
+        (["a", None, "b", "b"], "groups has None in row 1"),
+        (pd.Series(["a", "b", "b", None], dtype="string"), "groups has <NA> in row 3"),
+        (np.ones((4, 2)), "1d"),
+    ],
+)
+def test_a_row_without_a_group_is_an_error(groups, message):
+    with pytest.raises(ValueError, match=message):
+        checked_groups(groups, 4)

@@ -175,6 +175,9 @@ def drawn_task(seed: int) -> TrainingTask:
         n_iter_no_change=int(rng.integers(1, 6)),
         keep_checkpoint=bool(in_batches and rng.uniform() < 0.3),
         **(drawn_noise(seed, sparse=form["sparse"]) if in_batches else {}),
+        metric=[None, "loss"][seed % 2],
+        validation_every=[1, 2, 1, 3, 7][seed % 5],
+        max_time=[None, 1e9][seed % 3 == 0],
     )
 
 
@@ -226,6 +229,9 @@ def assert_same_outcome(ours, theirs, dtype):
         assert str(ours) == str(theirs)
     elif dtype == "float64":
         assert_same(ours, theirs, rtol=1e-9)
+        assert (ours.validation_scores is None) == (theirs.validation_scores is None)
+        if ours.validation_scores is not None:
+            np.testing.assert_allclose(ours.validation_scores, theirs.validation_scores, rtol=1e-7)
     else:
         assert (ours.n_iter, ours.stopping_reason) == (theirs.n_iter, theirs.stopping_reason)
         for a, b in zip(every_array(ours), every_array(theirs), strict=True):

@@ -10,11 +10,12 @@ import scipy.sparse
 import torch
 from helpers import assert_same, drawn_options, make_task, random_rows, trained_alone
 
+from skmlp import config
 from skmlp.network.architecture import NetworkArrays
 from skmlp.network.initialization import Layer, initial_biases, initial_layer
 from skmlp.network.losses import LOSSES
 from skmlp.task import CallbackView, OptimizerSettings, Rows
-from skmlp.training import stack_optimizer, stacks, train
+from skmlp.training import stack, stack_optimizer, stacks, train, validation
 from skmlp.training.dropout import DropoutMasks
 from skmlp.training.flops import stack_flops
 from skmlp.training.optimizers import OPTIMIZERS
@@ -569,3 +570,79 @@ def test_networks_of_unequal_penalties_are_what_they_are_alone(between):
     tasks = penalized_tasks(**between)
     for together, alone in zip(train(tasks), trained_alone(tasks), strict=True):
         assert_same(together, alone)
+
+
+# Validations every few epochs, and a limit of time
+
+
+@pytest.mark.usefixtures("by_torch")
+def test_networks_are_validated_when_it_is_their_turn(monkeypatch):
+    asked, tasks = [], []
+    for k, every in enumerate([1, 2, 3, 50]):
+        rows = random_rows(n=20, seed=100 + k)
+        tasks.append(make_task(seed=k, max_iter=7, validation=rows, validation_every=every))
+    original = validation.ValidationTogether.__call__
+
+    def counted(self, module, networks):
+        asked.append(list(networks))
+        return original(self, module, networks)
+
+    monkeypatch.setattr(validation.ValidationTogether, "__call__", counted)
+    results = train(tasks)
+    assert asked == [[0], [0, 1], [0, 2], [0, 1], [0], [0, 1, 2], [0, 1, 2, 3]]
+    assert [len(r.validation_scores) for r in results] == [7, 4, 3, 1]
+    for together, alone in zip(results, trained_alone(tasks), strict=True):
+        assert_same(together, alone)
+        np.testing.assert_allclose(together.validation_scores, alone.validation_scores)
+
+
+@pytest.mark.usefixtures("by_torch")
+def test_a_network_of_a_stack_has_its_share_of_the_time(monkeypatch):
+    """Each look at the clock is a second later: once in an epoch, and once after it."""
+    clock = iter(range(10**6))
+    monkeypatch.setattr(stack, "perf_counter", lambda: float(next(clock)))
+    limits = {"max_iter": 40, "max_time": 3.0}
+    (alone,) = train([make_task(**limits)])
+    together = train([make_task(seed=k, **limits) for k in range(3)])
+    assert (alone.n_iter, alone.stopping_reason) == (2, "max_time")  # 1 and 3 seconds
+    assert {r.n_iter for r in together} == {5}  # 9 seconds, divided by 3
+    mixed = train([make_task(seed=0, **limits), make_task(seed=1, max_iter=9)])
+    assert [(r.n_iter, r.stopping_reason) for r in mixed] == [(4, "max_time"), (9, "max_iter")]
+
+
+@pytest.mark.usefixtures("by_torch")
+def test_what_a_scorer_raises_leaves_the_others_in_the_stack(monkeypatch):
+    calls = []
+
+    def failing(task, logits, arrays, epoch):
+        calls.append(epoch)
+        if epoch == 3:
+            raise KeyError("no such thing")
+        return float(epoch)
+
+    rows = random_rows(n=20, seed=9)
+    tasks = [
+        make_task(seed=k, validation=rows, metric=metric)
+        for k, metric in enumerate([None, failing, "loss"])
+    ]
+    first, error, last = train(tasks)
+    assert isinstance(error, KeyError)
+    assert calls == [1, 2, 3]
+    for ours, theirs in zip((first, last), trained_alone([tasks[0], tasks[2]]), strict=True):
+        assert_same(ours, theirs)
+
+
+def test_units_are_not_added_to_a_network_that_a_scorer_sees():
+    rows = random_rows(n=20, seed=9)
+
+    def scorer(task, logits, arrays, epoch):
+        assert [w.shape for w in arrays.coefs] == [(5, 4), (4, 3)]
+        return 0.0
+
+    tasks = [
+        make_task(hidden=(width,), activations=("tanh",), validation=rows, metric=metric)
+        for width, metric in ((4, scorer), (5, None), (6, "loss"))
+    ]
+    with config(executor="torch"):
+        for together, alone in zip(train(tasks), trained_alone(tasks), strict=True):
+            assert_same(together, alone)

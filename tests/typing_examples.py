@@ -26,6 +26,8 @@ def right(X: np.ndarray, y: np.ndarray) -> None:
     MLPRegressor(learning_rate="one_cycle", warmup=0.2, base_momentum=0.85)
     MLPClassifier(learning_rate=lambda f: 1 - f, warmup=5, layer_learning_rates=(0, 1))
     MLPClassifier(initialization=VarianceScaling(2, "fan_out"), bias_initialization="torch")
+    MLPClassifier(early_stopping_metric="roc_auc", validation_every=5, max_time=60)
+    MLPRegressor(early_stopping_metric=lambda model, X, y: -model.loss_)
     MLPRegressor(initialization=Normal(0.1), bias_initialization=0.5)
     MLPClassifier(dropout=0.1, dropout_schedule="early", dropout_cutoff=10, dropout_type="alpha")
     MLPRegressor(input_dropout=0.1, augmentation=Mixup(0.4))
@@ -44,6 +46,7 @@ def wrong() -> None:
     MLPClassifier(learning_rate=0.1)  # type: ignore[arg-type]
     MLPClassifier(learning_rate=lambda: 1.0)  # type: ignore[arg-type, misc]
     MLPClassifier(loss="hingle")  # type: ignore[arg-type]
+    MLPClassifier(early_stopping_metric=0.5)  # type: ignore[arg-type]
     MLPRegressor(loss="hubert")  # type: ignore[arg-type]
     MLPRegressor(batch_size="all")  # type: ignore[arg-type]
     MLPRegressor(solver="lbfgs")  # type: ignore[call-arg]

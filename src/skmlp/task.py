@@ -9,13 +9,14 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import partial
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from .augmentation import Augmentation
+from .augmentation import Augmentation, runs_users_code
 from .network.architecture import Architecture, NetworkArrays
-from .network.loss_forms import Key
+from .network.loss_forms import Key, Own
+from .network.rules import is_users_code
 
 
 @dataclass(frozen=True)
@@ -157,6 +158,22 @@ class CallbackView:
     score: Callable[..., float] | None = None  # of true labels and predictions
 
 
+class Metric(Protocol):
+    """A scorer of the user's, as training calls it: higher is better."""
+
+    def __call__(
+        self, task: TrainingTask, logits: np.ndarray, arrays: NetworkArrays, epoch: int
+    ) -> float:
+        """The score of a network on the held-out rows, for which it has these logits (n, m).
+
+        Raises
+        ------
+        Exception
+            What the scorer raises; ValueError if it gives no finite number.
+        """
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Common:
     """What the networks of a stack have in common: equal ones can be trained together.
@@ -207,6 +224,9 @@ class TrainingTask(Common):
 
     ``averaging_horizon``: of an exponential moving average, in epochs; ``averaging_wait``: epochs
     before the first whose weights are averaged.
+
+    ``metric`` is what validation scores are: None for ``score``, "loss" for the negative loss, or a
+    `Metric`. ``max_time`` is in seconds of the network's own training.
     """
 
     train: Rows
@@ -249,11 +269,25 @@ class TrainingTask(Common):
     n_iter_no_change: float = 10
     validation: Rows | None = None
     early_stopping: bool = False
+    metric: Metric | Literal["loss"] | None = None
+    validation_every: int = 1
+    max_time: float | None = None
     verbose: int = 0
     keep_checkpoint: bool = False
     resume: Checkpoint | None = None
     history: dict[str, Any] = field(default_factory=dict)  # fields of Progress to start from
     callback_view: CallbackView | None = None
+
+    @property
+    def runs_users_code(self) -> bool:
+        """Whether a function of the user's is called while it trains, but for callbacks."""
+        functions = (self.metric, self.learning_rate)
+        return (
+            any(map(callable, functions))
+            or isinstance(self.loss, Own)
+            or is_users_code(self.initialization)
+            or runs_users_code(self.augmentation)
+        )
 
     @property
     def common(self) -> Common:
@@ -326,4 +360,5 @@ STOPPING_REASONS = {
     "max_fun": "max_fun evaluations of the loss were made",
     "line_search": "the full-batch optimizer could not lower the loss any further",
     "callback": "a callback asked for it",
+    "max_time": "max_time seconds were over",
 }

@@ -36,6 +36,7 @@ from .prediction import Trained, predict_logits
 from .rows import (
     as_rows,
     check_outputs,
+    checked_groups,
     checked_weights,
     finite_in,
     fresh_random_state,
@@ -88,6 +89,9 @@ class BaseMLP(TaskMaker):
     """
 
     _parameter_constraints: dict = CONSTRAINTS
+    # Where scikit-learn routes metadata, groups that a splitter keeps apart come here unasked: rows
+    # held out for early stopping would otherwise be of the same groups as those trained on.
+    __metadata_request__fit = {"groups": True}
 
     def __new__(cls, *args, **parameters):
         if "solver" in parameters:
@@ -142,6 +146,7 @@ class BaseMLP(TaskMaker):
         y,
         sample_weight=None,
         *,
+        groups=None,
         X_val=None,
         y_val=None,
         sample_weight_val=None,
@@ -157,9 +162,14 @@ class BaseMLP(TaskMaker):
             Class labels or an indicator matrix (classification); numbers (regression).
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row in its batch's mean loss; a weight of zero equals absence.
+        groups : array-like of shape (n_samples,), default=None
+            Group of each row. The rows that ``early_stopping`` holds out are then whole groups, a
+            ``validation_fraction`` of them (rounded up), drawn without regard to classes. Without
+            early stopping, and with ``X_val``, nothing is held out and they mean nothing. Metadata
+            routing brings them here by default.
         X_val : {array-like, sparse matrix, DataFrame} of shape (n_validation, n_features)
-            Validation rows. Their loss and score are recorded after every epoch, and
-            ``early_stopping`` looks at them instead of at a part of ``X``.
+            Validation rows. Their loss and score are recorded every ``validation_every`` epochs,
+            and ``early_stopping`` looks at them instead of at a part of ``X``.
         y_val : array-like of shape (n_validation,) or (n_validation, n_outputs)
             Targets of the validation rows.
         sample_weight_val : array-like of shape (n_validation,), default=None
@@ -179,16 +189,17 @@ class BaseMLP(TaskMaker):
         self._check_parameters()
         first = not (self.warm_start and hasattr(self, "coefs_"))
         rows = self._rows(X, y, sample_weight, first=first, minimum=2, complete=True)
+        groups = checked_groups(groups, len(rows))
         random_state = fresh_random_state(self.random_state)
         validation = self._given_validation(X_val, y_val, sample_weight_val)
         index = with_weight(rows.weights)
         if self.early_stopping and validation is None:
-            labels = self._targets().in_proportion(rows.labels)
-            index, held = held_out(rows, index, labels, self.validation_fraction, random_state)
+            fraction, labels = self.validation_fraction, self._targets().in_proportion(rows.labels)
+            index, held = held_out(rows, index, labels, fraction, random_state, groups)
             validation = take(rows, held)
         state = {} if first else self._going_on()
-        rows = take(rows, index)
-        return self._train(rows, validation, random_state, max_iter=self.max_iter, **state)
+        limits = {"max_iter": self.max_iter, "max_time": self.max_time}
+        return self._train(take(rows, index), validation, random_state, **limits, **state)
 
     def _partial_fit(self, X, y, sample_weight=None, classes=None) -> Self:
         """One epoch over the rows, going on where the last call stopped."""
@@ -357,9 +368,10 @@ class BaseMLP(TaskMaker):
         """What is pickled: a model trained on an accelerator loads where there is none.
 
         Callbacks that have seen its training may hold tensors of the device; they are pickled as
-        they were before it.
+        they were before it. What a scorer is shown becomes an estimator like others.
         """
         state = super().__getstate__()
+        state = {name: value for name, value in state.items() if name != "_logits"}
         if self.device != "cpu" and "callbacks_" in state:
             state = {**state, "callbacks": [clone_or_same(c) for c in self.callbacks]}
             del state["callbacks_"]

@@ -19,6 +19,7 @@ from ..network.initialization import WHOLE_NETWORK
 from ..network.losses import losses_of
 from ..network.rules import WeightRule, is_finite
 from ..task import FULL_BATCH_OPTIMIZERS
+from .scoring import is_metric
 
 
 class TableNames(StrOptions):
@@ -223,6 +224,16 @@ CONSTRAINTS: dict[str, list] = {
     "beta_1": [_PROBABILITY],
     "beta_2": [_PROBABILITY],
     "epsilon": [_POSITIVE],
+    "early_stopping_metric": [
+        Checked(
+            is_metric,
+            "'score', 'loss', a name among sklearn.metrics.get_scorer_names(), or a scorer, which "
+            "is called with (estimator, X, y)",
+        ),
+        None,
+    ],
+    "validation_every": [_AT_LEAST_ONE],
+    "max_time": [_POSITIVE, None],
     "n_iter_no_change": [_AT_LEAST_ONE, Options(Real, {np.inf})],
     "max_fun": [_AT_LEAST_ONE],
     "device": [Checked(_is_device, "a str among {'auto', 'cpu', 'cuda', 'cuda:N', 'mps'}")],

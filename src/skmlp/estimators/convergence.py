@@ -25,7 +25,8 @@ def convergence_messages(result: TrainingResult, task: TrainingTask) -> list[str
     if result.stopping_reason in _REMEDIES and not task.keep_checkpoint:
         remedy = _REMEDIES[result.stopping_reason]
         family = task.optimizer.family
-        text = remedy.format(max_iter=task.max_iter, max_fun=task.max_fun, optimizer=family)
+        limits = {name: getattr(task, name) for name in ("max_iter", "max_time", "max_fun")}
+        text = remedy.format(**limits, optimizer=family)
         messages.append(text + _about_targets(task))
     return messages
 
@@ -38,6 +39,8 @@ _NOT_AVERAGED = (
 _REMEDIES = {
     "max_iter": "max_iter={max_iter} epochs were reached before the training converged. Increase "
     "'max_iter' or 'learning_rate_init', or scale the data.",
+    "max_time": "max_time={max_time:g} seconds were over before the training converged. Increase "
+    "'max_time' or 'learning_rate_init', or scale the data.",
     "max_fun": "max_fun={max_fun} evaluations were made before the training converged. Increase "
     "'max_fun'.",
     "line_search": "{optimizer} found no lower loss before its gradient met 'tol'. Scale the data, "

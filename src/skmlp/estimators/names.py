@@ -101,4 +101,5 @@ Optimizer = OptimizerName | Callable[..., Any]  # a torch.optim class, or a part
 OwnLoss = Callable[[Any, Any], Any]  # tensors z and t of shape (n, m) to losses (n,)
 Augment = AugmentationName | Augmentation | Callable[[np.ndarray, np.random.Generator], Any] | None
 ClassWeight = dict[Any, float] | list[dict[Any, float]] | Literal["balanced"] | None
+StoppingMetric = str | Callable[[Any, Any, Any], float] | None  # a scorer, or its name
 RandomState = int | np.random.RandomState | None

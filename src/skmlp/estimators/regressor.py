@@ -25,6 +25,7 @@ from .names import (
     OwnLoss,
     RandomState,
     RegressionLossName,
+    StoppingMetric,
 )
 from .prediction import Trained
 from .targets import Numbers, checked_numbers
@@ -197,6 +198,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         What multiplies the rate of the biases (with ``normalization``, the shifts) besides.
     max_iter : int, default=200
         Most epochs, or iterations of "lbfgs", "cg" and "newton-cg".
+    max_time : float, default=None
+        Seconds after which training stops, at the end of the epoch or iteration. They are those
+        of the network's own training, without the checks of the input; in a stack (see
+        `skmlp.fused`) the network's share of each step. ``partial_fit`` does not look at them.
     averaging : {"swa", "ema"} or None, default=None
         Averages of the weights, which validation sees and predictions use, while training goes on
         from the weights themselves. "swa": the mean of the weights at the ends of the last epochs
@@ -212,8 +217,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Decides starting weights, row order, dropout, stochastic depth, augmentation and the
         validation split. None draws fresh entropy; global generators are never used nor changed.
     tol : float, default=1e-4
-        Smallest improvement that counts; for "lbfgs", "cg" and "newton-cg" the largest
-        gradient entry at the end.
+        Smallest improvement that counts, of the training loss or of ``early_stopping_metric``, in
+        its units; for "lbfgs", "cg" and "newton-cg" also the largest gradient entry at the end.
     verbose : bool or int, default=False
         Whether to print the loss of each epoch.
     warm_start : bool, default=False
@@ -229,7 +234,17 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         (`sklearn.metrics.d2_pinball_score`, the mean of all quantiles), for "circular" the same of
         1 - cos(r), on ``validation_fraction`` of the rows or on ``X_val``.
     validation_fraction : float, default=0.1
-        Share of the rows that ``early_stopping`` holds out.
+        Share of the rows that ``early_stopping`` holds out; of the groups, where ``fit`` is given
+        ``groups``.
+    early_stopping_metric : str, scorer or None, default="score"
+        What is recorded of validation rows, and decides about improvement and the best weights:
+        "score" (or None), see ``early_stopping``; "loss", the validation loss; or a scorer of
+        scikit-learn's, such as "neg_log_loss" or what `sklearn.metrics.make_scorer` makes, by its
+        name or itself. A scorer is called with the estimator as it is after the epoch, the
+        validation rows as an array or CSR matrix, y, and their ``sample_weight``, if they have
+        some and it takes it.
+    validation_every : int, default=1
+        Epochs between validations, which are made at multiples of it and after the last epoch.
     beta_1, beta_2 : float, default=0.9, 0.999
         Decay rates of the moments, for "adam", "adamw", "amsgrad", "nadam", "adamax", "radam",
         "lion" (whose authors take 0.9, 0.99) "muon" (where it takes Adam's steps) and
@@ -238,7 +253,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Numerical stability of the same optimizers; "lion" takes entries up to it as zero;
         "rmsprop", "adagrad" and "adadelta" keep torch's defaults.
     n_iter_no_change : int or inf, default=10
-        Epochs without an improvement by ``tol`` before training stops.
+        Epochs without an improvement by ``tol`` before training stops; validations, where
+        ``early_stopping`` looks at them.
     max_fun : int, default=15000
         Most evaluations of the loss by "lbfgs", "cg" and "newton-cg", whose products with the
         Hessian matrix count too.
@@ -276,15 +292,16 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     best_loss_ : float or None
         Lowest training loss; None with ``early_stopping``.
     validation_loss_curve_ : list of float or None
-        Loss on the validation rows after every epoch, without penalty.
+        Loss on the validation rows at each validation, without penalty.
     validation_scores_ : list of float or None
-        Score on the validation rows after every epoch.
+        ``early_stopping_metric`` at each validation; the loss negated, so that higher is better.
     best_validation_score_ : float or None
         Best of them; None without ``early_stopping``.
     stopping_reason_ : str
-        Why training ended: "max_iter", "no_improvement" (of the training loss), "early_stopping"
-        (the validation score), "learning_rate" (adaptive, too small), "callback"; for "lbfgs",
-        "cg" and "newton-cg" "converged", "max_fun" or "line_search" (no lower loss was found).
+        Why training ended: "max_iter", "max_time", "no_improvement" (of the training loss),
+        "early_stopping" (the validation score), "learning_rate" (adaptive, too small), "callback";
+        for "lbfgs", "cg" and "newton-cg" "converged", "max_fun" or "line_search" (no lower loss was
+        found).
     callbacks_ : list of (str, callback)
         The callbacks of the last fit with their names, if it had some.
     history_ : skorch.history.History
@@ -366,6 +383,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         layer_learning_rates: Sequence[float] | None = None,
         bias_learning_rate: float = 1.0,
         max_iter: int = 200,
+        max_time: float | None = None,
         averaging: AveragingName | None = None,
         averaging_start: float = 0.75,
         averaging_horizon: float = 1.0,
@@ -378,6 +396,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         nesterovs_momentum: bool = True,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
+        early_stopping_metric: StoppingMetric = "score",
+        validation_every: int = 1,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-8,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 from numpy.random.bit_generator import ISeedSequence
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import _check_sample_weight
 
 from ..task import Matrix, Rows
@@ -142,8 +142,42 @@ def check_product(weights: np.ndarray, class_weight: np.ndarray, product: np.nda
     )
 
 
+def checked_groups(groups, n_rows: int) -> np.ndarray | None:
+    """The group of each row, as a number.
+
+    Raises
+    ------
+    ValueError
+        If there is not one for each row.
+    """
+    if groups is None:
+        return None
+    values = column_or_1d(groups)
+    if len(values) != n_rows:
+        raise ValueError(f"groups has {len(values)} entries for {n_rows} rows: give one for each.")
+    kinds = values.dtype.kind
+    missing = [row for row, g in enumerate(values) if is_missing(g)] if kinds in "fcO" else []
+    if missing:
+        raise ValueError(
+            f"groups has {values[missing[0]]} in row {missing[0]}: give each row a group, such as "
+            "one of its own where it belongs to none."
+        )
+    _, numbers = np.unique(values if kinds != "O" else values.astype(str), return_inverse=True)
+    return numbers
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a value stands for none: None, NaN, or what pandas has for them."""
+    return value is None or type(value).__name__ in ("NAType", "NaTType") or bool(value != value)
+
+
 def held_out(
-    rows: Rows, index: Index, labels: np.ndarray | None, fraction: float, random_state
+    rows: Rows,
+    index: Index,
+    labels: np.ndarray | None,
+    fraction: float,
+    random_state,
+    groups: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Numbers of the rows for training, and of a ``fraction`` (rounded up) for validation.
 
@@ -156,12 +190,16 @@ def held_out(
         What both parts have in proportion, where its counts allow it.
     fraction : float
     random_state : numpy.random.RandomState
+    groups : ndarray of shape (n,) or None
+        Each of these goes to one part as a whole; ``fraction`` is then one of groups.
 
     Raises
     ------
     ValueError
-        If fewer than two rows are left for validation, or for training.
+        If fewer than two rows, or no group, are left for validation, or for training.
     """
+    if groups is not None:
+        return _held_out_groups(rows, index, groups, fraction, random_state)
     from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 
     index = np.arange(len(rows)) if index is None else index
@@ -180,6 +218,30 @@ def held_out(
     )
     train, held = next(split.split(np.empty(n), labels))
     return index[np.sort(train)], index[np.sort(held)]
+
+
+def _held_out_groups(
+    rows: Rows, index: Index, groups: np.ndarray, fraction: float, random_state
+) -> tuple[np.ndarray, np.ndarray]:
+    from sklearn.model_selection import GroupShuffleSplit
+
+    index = np.arange(len(rows)) if index is None else index
+    groups = groups[index]
+    n = len(np.unique(groups))
+    n_validation = int(np.ceil(fraction * n))
+    train, held = index, index[:0]
+    if 0 < n_validation < n:
+        split = GroupShuffleSplit(
+            1, test_size=n_validation, train_size=n - n_validation, random_state=random_state
+        )
+        train, held = (index[part] for part in next(split.split(index, groups=groups)))
+    if min(len(train), len(held)) < 2:
+        raise ValueError(
+            f"early_stopping=True with validation_fraction={fraction} of {n} groups leaves "
+            f"{len(train)} rows for training and {len(held)} for validation; both need a group "
+            "and at least 2 rows. Change 'validation_fraction', or give X_val and y_val."
+        )
+    return np.sort(train), np.sort(held)
 
 
 def can_stratify(labels: np.ndarray, n_validation: int) -> bool:

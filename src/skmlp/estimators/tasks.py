@@ -25,6 +25,7 @@ from ..task import (
 )
 from .prediction import Trained
 from .rows import finite_in, per_layer
+from .scoring import metric_of
 from .targets import Targets
 
 
@@ -133,6 +134,8 @@ class TaskMaker(BaseEstimator, ABC):
             tol=float(self.tol),
             n_iter_no_change=self.n_iter_no_change,
             early_stopping=bool(self.early_stopping),
+            metric=None if validation is None else metric_of(self),
+            validation_every=int(self.validation_every),
             verbose=int(self.verbose),
             callback_view=self._callback_view(state.get("resume")) if self.callbacks else None,
             **state,

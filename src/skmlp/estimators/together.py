@@ -46,6 +46,12 @@ def check_together(estimator: Any, n_hidden: int, weight_decay: float) -> None:
         _check_full_batch(estimator, name, loss)
     if _averages(estimator.optimizer):
         _check_averaging_optimizer(estimator, name)
+    if estimator.callbacks and estimator.validation_every > 1:
+        raise ValueError(
+            f"The 'validation_every' parameter of {name} must be 1 where there are 'callbacks', "
+            "which are told of the validation rows after every epoch. Got "
+            f"{estimator.validation_every!r} instead."
+        )
     if "lr" in getattr(estimator.optimizer, "keywords", {}):
         raise ValueError(
             f"The 'optimizer' parameter of {name} fixes lr={estimator.optimizer.keywords['lr']}: "

@@ -12,7 +12,8 @@ from __future__ import annotations
 import contextvars
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,28 @@ def _conductor(n_expected: int, *, progress: bool = False) -> Conductor:
     from ..training import Conductor  # imports torch
 
     return Conductor(n_expected, progress=progress)
+
+
+def own_surroundings() -> Callable[[], AbstractContextManager[None]]:
+    """For code that belongs to this fit and runs while its network trains, in another thread.
+
+    Returns
+    -------
+    callable
+        It makes a context manager, within which warnings meet the filters that this fit has now.
+    """
+    if getattr(_local, "member", None) is None:
+        return nullcontext
+    state = WarningsState()
+
+    @contextmanager
+    def surroundings() -> Iterator[None]:
+        inside_another = getattr(_local, "member", None) is not None
+        with _turns.warnings_restored() if inside_another else _turns.own(state):
+            state.restore()
+            yield
+
+    return surroundings
 
 
 class Cancelled(BaseException):

@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 
 import numpy as np
 
+from .processor import usual_denormals
 from .warnings import warn_caller
 
 
@@ -69,6 +70,15 @@ def resolve_dtype(requested, X_dtype: np.dtype, device: str, owner: str) -> str:
             "use dtype='float32' or device='cpu'."
         )
     return name
+
+
+@contextmanager
+def users_torch() -> Iterator[None]:
+    """For code that is not ours and is called in the middle of training: torch as it usually is."""
+    import torch
+
+    with torch.inference_mode(False), torch.enable_grad(), usual_denormals():
+        yield
 
 
 @contextmanager

@@ -108,6 +108,21 @@ def flushed_denormals() -> Iterator[None]:
         torch.set_flush_denormal(False)
 
 
+@contextmanager
+def usual_denormals() -> Iterator[None]:
+    """Within it, this thread keeps denormal numbers: for code that is not ours."""
+    import torch
+
+    if not denormals_are_flushed():
+        yield
+        return
+    torch.set_flush_denormal(False)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(True)
+
+
 def denormals_are_flushed() -> bool:
     """Whether this thread rounds denormal numbers to zero."""
     import torch

@@ -15,7 +15,6 @@ import torch
 
 from ..machine.device import usual_torch
 from ..machine.processor import flushed_denormals, one_blas_thread
-from ..network.rules import is_users_code
 from ..task import FULL_BATCH_OPTIMIZERS, TrainingResult, TrainingTask
 from .bar import StackBar
 from .executors import is_for_loops
@@ -58,8 +57,9 @@ class Conductor:
     then train together: those that torch trains as stacks, and
 
     - verbose ones, which print their epochs if they are alone and share a bar if they are not;
-    - those that start, or have their rate, by a function of the user's: beside it no other code of
-      the user's may run, whose warning filters would be its own;
+    - those that call a function of the user's, for starting weights, the rate or a score: beside it
+      no other code of the user's may run, whose warning filters would be its own. So the caller's
+      thread trains them, one after the other;
     - those of full-batch methods, which need the interpreter at every evaluation: beside a thread
       that prepares fits they took 1.0 to 1.1 times as long.
 
@@ -149,8 +149,12 @@ class Conductor:
         if not self._begun:
             self._limit.enter_context(one_blas_thread())
         self._begun.add(ticket)
-        self._queue.put((ticket, task))
-        self._start_helpers()
+        if not task.runs_users_code:
+            self._queue.put((ticket, task))
+            self._start_helpers()
+        else:
+            self._train((ticket, task))
+            self._check()
 
     def _start_helpers(self) -> None:
         if self._helpers:
@@ -215,9 +219,9 @@ class Conductor:
             self._show_bar()
             kept = {ticket: replace(task, verbose=0) for ticket, task in kept.items()}
         by_torch = {ticket: task for ticket, task in kept.items() if not is_for_loops(task)}
-        for ticket, task in kept.items():
-            if ticket not in by_torch:
-                self._begin(ticket, task)
+        by_loops = [ticket for ticket in kept if ticket not in by_torch]
+        for ticket in sorted(by_loops, key=lambda ticket: kept[ticket].runs_users_code):
+            self._begin(ticket, kept[ticket])
         self._finish_begun()
         if by_torch:
             outcomes = train_stacks(list(by_torch.values()), self._run.bar)
@@ -239,8 +243,7 @@ class Conductor:
 
 def _is_to_wait(task: TrainingTask) -> bool:
     full_batch = task.optimizer.family in FULL_BATCH_OPTIMIZERS
-    users_code = is_users_code(task.initialization) or callable(task.learning_rate)
-    return bool(task.verbose) or full_batch or users_code
+    return bool(task.verbose) or full_batch or task.runs_users_code
 
 
 _open: set[Conductor] = set()

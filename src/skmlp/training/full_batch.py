@@ -23,7 +23,7 @@ from .curvature import hessian_product
 from .progress import DivergenceError, Progress, check_finite
 from .stack import build_module, finished, random_streams
 from .starting import starting_weights
-from .validation import Validation
+from .validation import Validation, metric_of
 
 # Rows per forward and backward pass: bounds the memory of the hidden layers.
 _ROWS_AT_ONCE = 8192
@@ -55,8 +55,8 @@ class Evaluator(Protocol):
         """What some rows add to the mean loss over all rows, and to its gradient."""
         ...
 
-    def validate(self) -> tuple[float, float]:
-        """Loss and score on the held-out rows."""
+    def validate(self, epoch: int) -> tuple[float, float]:
+        """Loss and metric on the held-out rows."""
         ...
 
     def network(self) -> NetworkArrays:
@@ -82,7 +82,9 @@ def train_full_batch(
         result = FullBatchProblem(chosen, run).minimize()
         result.seconds = perf_counter() - start
         return result
-    except DivergenceError as error:
+    except Exception as error:
+        if not (isinstance(error, DivergenceError) or callable(task.metric)):
+            raise
         return error
 
 
@@ -99,6 +101,7 @@ class FullBatchProblem:
 
     def __init__(self, evaluator: Evaluator, run: Any = None):
         self.evaluator, self.run = evaluator, run
+        self._begin = None if evaluator.task.max_time is None else perf_counter()
         self.task = task = evaluator.task
         self.progress = Progress(task, **task.history)
         weight_sum = row_weights(task.train).sum()
@@ -247,15 +250,21 @@ class FullBatchProblem:
         """
         progress = self.progress
         check_finite(float(intermediate_result.fun), progress.n_iter + 1, None)
-        if self.task.validation is not None:
-            self._set(intermediate_result.x)
-            if progress.validate(*self.evaluator.validate()):
-                progress.best_weights = self.evaluator.network()
+        self._validate_if_due(intermediate_result.x)
         progress.end_epoch(float(intermediate_result.fun), 0.0)
+        if self._begin is not None:
+            progress.spend(perf_counter() - self._begin)
         if self.run is not None and self.run.bar is not None:
             self.run.bar.note(progress)
         if progress.stopping_reason is not None:
             raise StopIteration
+
+    def _validate_if_due(self, x: np.ndarray) -> None:
+        progress = self.progress
+        if self.task.validation is not None and progress.validation_is_due:
+            self._set(x)
+            if progress.validate(*self.evaluator.validate(progress.running_epoch)):
+                progress.best_weights = self.evaluator.network()
 
     def _close(self, found) -> None:
         if not self.progress.loss_curve:  # the start was a minimum: no iteration was made
@@ -264,6 +273,7 @@ class FullBatchProblem:
             self.progress.best_loss = float(found.fun)
         if self.progress.stopping_reason is None:
             self.progress.stopping_reason = _reason(found, self.task)
+        self._validate_if_due(found.x)
 
     def _final_arrays(self) -> NetworkArrays:
         found, dtype = self.progress.best_weights or self.evaluator.network(), self.task.dtype
@@ -310,10 +320,18 @@ class TorchEvaluator:
         X, targets, scale = part
         return X if isinstance(X, Tensor) else self._dense(X).unsqueeze(0), targets, scale
 
-    def validate(self) -> tuple[float, float]:
+    def validate(self, epoch: int) -> tuple[float, float]:
         assert self.validation is not None
         found = self.validation(self.module)
-        return found.loss, found.score
+        score = metric_of(
+            self.task,
+            *found[:2],
+            epoch,
+            None,
+            logits=lambda: found.logits.cpu().numpy().copy(),
+            arrays=self.network,
+        )
+        return found.loss, score
 
     def network(self) -> NetworkArrays:
         return self.module.blocks.network(0)

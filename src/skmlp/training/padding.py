@@ -66,6 +66,7 @@ def may_pad(task: TrainingTask) -> bool:
         and family not in FULL_BATCH_OPTIMIZERS
         and not OPTIMIZERS[family].by_array  # whose steps depend on the layers' widths
         and task.callback_view is None
+        and not callable(task.metric)  # it sees the arrays
         and not task.keep_checkpoint
         and task.resume is None
     )

@@ -29,7 +29,7 @@ from .schedules import cycle_of, epochs_before
 from .stack_optimizer import StackOptimizer
 from .starting import starting_weights
 from .survivors import survivors_of
-from .validation import Validated, validation_of
+from .validation import Validated, metric_of, validation_of
 
 Outcome = TrainingResult | Exception
 
@@ -126,6 +126,9 @@ class Stack:
         self._set_rules()
         if tasks[0].resume is not None:
             self._resume(tasks[0].resume)
+        if self._is_timed:
+            self._shared_time.lap()
+        self._preparation = self._shared_time.seconds  # a limit of time is one of training
 
     def _member(self, k: int, place: int, task: TrainingTask) -> Member:
         initial_rng, order_rng, dropout_rng = random_streams(task)
@@ -149,6 +152,7 @@ class Stack:
         self._decaying = bool(self._decays.any())
         self.layer_rates = LayerRates(tasks, self.module)
         self._on_course = any(m.progress.course for m in self.members)
+        self._is_timed = any(t.max_time is not None for t in tasks)
         self._chunk_steps = chunk_steps(self.store, self.common.batch_size)
 
     # Steps
@@ -230,13 +234,19 @@ class Stack:
     def end_epochs(self) -> None:
         """End the epoch of every network that has seen all its rows."""
         ended = [k for k, member in enumerate(self.members) if not member.order.steps_left]
+        due = [k for k in ended if self.members[k].progress.validation_is_due]
         self.averages.end_epochs(ended)
         with self.evaluated():
-            found = self.validation(self.module, ended)
+            found = self.validation(self.module, due)
+            if self._is_timed:
+                self._shared_time.lap()
             for k in ended:
                 try:
                     self._end_epoch(k, self.members[k], found.get(k))
-                except DivergenceError as error:
+                except Exception as error:
+                    by_scorer = callable(self.members[k].task.metric)
+                    if not (by_scorer or isinstance(error, DivergenceError)):
+                        raise
                     self.outcomes[self.members[k].place] = error
 
     @contextmanager
@@ -259,10 +269,13 @@ class Stack:
         if found is not None:
             self._validate(k, member, found)
         self.optimizer.set_rate(k, progress.end_epoch(loss, rate))
+        progress.spend(self._shared_time.seconds - self._preparation)
         member.epoch_loss = 0.0
         if progress.stopping_reason is None:
             member.order.start_epoch()
             self._set_dropout(k, member)
+        elif progress.validation_is_due and member.task.validation is not None:
+            self._validate(k, member, self.validation(self.module, [k])[k])
 
     def _set_dropout(self, k: int, member: Member) -> None:
         """Begin an epoch of network k's schedule."""
@@ -272,10 +285,18 @@ class Stack:
             self.presentations[k].set_time(time)
 
     def _validate(self, k: int, member: Member, found: Validated) -> None:
-        rate = float(self.optimizer.rates[k])
-        member.progress.check_finite(found.loss, rate, "validation loss")
-        member.progress.check_finite(found.score, rate, "validation score")
-        if member.progress.validate(found.loss, found.score):
+        progress, rate = member.progress, float(self.optimizer.rates[k])
+        progress.check_finite(found.loss, rate, "validation loss", progress.ahead)
+        score = metric_of(
+            member.task,
+            *found[:2],
+            progress.running_epoch,
+            rate,
+            logits=lambda: found.logits.cpu().numpy().copy(),
+            arrays=lambda: self.module.blocks.network(k),
+        )
+        progress.check_finite(score, rate, "validation score", progress.ahead)
+        if progress.validate(found.loss, score):
             member.progress.best_weights = self.module.blocks.network(k)
         if self.observer is not None:
             self.observer.validated(found)

@@ -14,7 +14,6 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from ..augmentation import runs_users_code
 from ..machine.device import usual_torch
 from ..machine.processor import flushed_denormals, one_blas_thread, one_thread
 from ..network.mlp import derived_by_hand
@@ -106,8 +105,8 @@ def _train_parts(parts: list[list[TrainingTask]], bar: StackBar | None) -> list[
 def _may_share_the_processor(tasks: list[TrainingTask]) -> bool:
     first = tasks[0]
     enough = stack_flops(tasks) >= _FLOPS_FOR_SLICES
-    users = first.callback_view is not None or any(runs_users_code(t.augmentation) for t in tasks)
-    return enough and first.device == "cpu" and not users
+    by_itself = first.callback_view is None and not any(task.runs_users_code for task in tasks)
+    return enough and first.device == "cpu" and by_itself
 
 
 def _train_side_by_side(parts: list[list[TrainingTask]], bar: StackBar | None) -> list[Outcomes]:

@@ -15,6 +15,7 @@ import scipy.sparse
 import torch
 from torch import Tensor
 
+from ..network.architecture import NetworkArrays
 from ..network.loss_forms import loss_of
 from ..network.loss_of_numbers import pinball
 from ..network.losses import Loss
@@ -23,6 +24,7 @@ from ..network.tensors import dense_tensor, device_rows
 from ..task import TrainingTask
 from .batches import RowOrder, RowStore
 from .loss_options import options_of
+from .progress import check_finite
 from .row_weights import validation_weights
 
 # Networks are validated together up to this many numbers in their widest layers: beyond, each
@@ -248,6 +250,43 @@ SCORES: dict[str, Score] = {
     "d2_pinball": Score(_d2_pinball, _d2_pinball_loop, None),
     "d2_absolute_error": Score(_d2_pinball, _d2_pinball_loop, (0.5,)),
 }
+
+
+def metric_of(
+    task: TrainingTask,
+    loss: float,
+    score: float,
+    epoch: int,
+    rate: float | None,
+    logits: Callable[[], np.ndarray],
+    arrays: Callable[[], NetworkArrays],
+) -> float:
+    """What decides about a network: its score, its negative loss, or what the user's scorer says.
+
+    Parameters
+    ----------
+    task : TrainingTask
+    loss, score : float
+        On the held-out rows.
+    epoch : int
+    rate : float or None
+        The learning rate, where there is one.
+    logits, arrays : callable
+        Of the network on the held-out rows, and itself: for a scorer.
+
+    Raises
+    ------
+    Exception
+        What the scorer raises; ValueError if it gives no finite number.
+    DivergenceError
+        If it cannot be asked, because the loss is infinite or NaN.
+    """
+    if task.metric is None:
+        return score
+    if task.metric == "loss":
+        return -loss
+    check_finite(loss, epoch, rate, what="validation loss")
+    return task.metric(task, logits(), arrays(), epoch)
 
 
 class Validated(NamedTuple):

@@ -22,17 +22,30 @@ RECORDS = {
 }
 
 
-def recorded(comparison: Comparison) -> dict[str, list[tuple[str, np.ndarray]]]:
-    """By record, the curves (contestant, value after each epoch) of all contestants and folds."""
-    curves: dict[str, list[tuple[str, np.ndarray]]] = {}
+Curve = tuple[str, np.ndarray, np.ndarray]  # contestant, epochs, values after them
+
+
+def recorded(comparison: Comparison) -> dict[str, list[Curve]]:
+    """By record, the curves of all contestants and folds."""
+    curves: dict[str, list[Curve]] = {}
     for name, models in comparison.models.items():
         for model in models:
             for part in fitted_parts(model):
                 for record in RECORDS:
                     curve = getattr(part, record, None)
                     if curve is not None and len(curve):
-                        curves.setdefault(record, []).append((name, np.asarray(curve, float)))
+                        epochs = _epochs_of(part, record, len(curve))
+                        curves.setdefault(record, []).append(
+                            (name, epochs, np.asarray(curve, float))
+                        )
     return {record: curves[record] for record in RECORDS if record in curves}
+
+
+def _epochs_of(network: Any, record: str, n: int) -> np.ndarray:
+    """The epochs of a record with n entries: those of validations may be some epochs apart."""
+    every = getattr(network, "validation_every", 1) if record.startswith("validation") else 1
+    epochs = every * np.arange(1, n + 1)
+    return epochs if every == 1 else np.minimum(epochs, network.n_iter_)
 
 
 def draw_epochs(comparison: Comparison, metric: str) -> Any:
@@ -40,10 +53,10 @@ def draw_epochs(comparison: Comparison, metric: str) -> Any:
     curves = recorded(comparison)
     figure, panels = new_panels(len(curves), (4.2, 3.2))
     for panel, (record, found) in zip(panels, curves.items(), strict=True):
-        for number, (name, curve) in enumerate(found):
-            first = name not in [other for other, _ in found[:number]]
+        for number, (name, epochs, curve) in enumerate(found):
+            first = name not in [other for other, *_ in found[:number]]
             panel.plot(
-                np.arange(1, len(curve) + 1),
+                epochs,
                 curve,
                 color=colour_of(comparison.plan, name),
                 lw=1,
@@ -53,7 +66,7 @@ def draw_epochs(comparison: Comparison, metric: str) -> Any:
         panel.set_xlabel("epoch")
         panel.set_ylabel(RECORDS[record])
         panel.grid(color="#e3e8ed")
-        if record == "loss_curve_" and all(curve.min() > 0 for _, curve in found):
-            log_axis(panel.yaxis, np.concatenate([curve for _, curve in found]))
+        if record == "loss_curve_" and all(curve.min() > 0 for *_, curve in found):
+            log_axis(panel.yaxis, np.concatenate([curve for *_, curve in found]))
     legend_below(figure, panels[0])
     return figure

@@ -13,7 +13,7 @@ from ...network.architecture import NetworkArrays
 from ...task import TrainingTask
 from ..full_batch import row_weights
 from .arrays import fixed
-from .network import CompiledNetwork
+from .network import CompiledNetwork, no_places
 
 # Numbers in the widest layer's units of one part of the rows, which then stay within the cache;
 # or as many as there are weights: each part has a gradient, to be filled and added up.
@@ -42,7 +42,7 @@ class CompiledEvaluator:
         self.n_weights = self.steps.parameters.n_weights
         weights = row_weights(rows)
         sums = np.add.reduceat(weights, np.arange(0, len(rows), at_once))
-        self._nothing = np.empty((0, 2)), np.empty((0, 0), "float64")
+        self._nothing = no_places(), np.empty((0, 2)), np.empty((0, 0), "float64")
         self.parts: Sequence[tuple[int, float]] = list(enumerate((sums / weights.sum()).tolist()))
 
     def vector(self) -> np.ndarray:
@@ -60,8 +60,8 @@ class CompiledEvaluator:
         self.steps.take_steps(self.rows, loss, 1, *self._nothing)
         return share * float(loss[0]) / n_rows, share * self.steps.gradient
 
-    def validate(self) -> tuple[float, float]:
-        return self.steps.validate()
+    def validate(self, epoch: int) -> tuple[float, float]:
+        return self.steps.validate(epoch, None)
 
     def network(self) -> NetworkArrays:
         return self.steps.parameters.copies(self.vector())

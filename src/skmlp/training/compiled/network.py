@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from sys import maxsize
 
 import numpy as np
@@ -22,17 +23,18 @@ from ..dropout_schedules import DROPOUT_SCHEDULES, dropout_time
 from ..flops import flops_per_step
 from ..layer_rates import has_layer_rates, rate_factor
 from ..presentation import Presentation
-from ..progress import Progress
+from ..progress import Clock, Progress
 from ..row_weights import check_penalty
 from ..schedules import epochs_before
 from ..stack import finished, random_streams
 from ..starting import starting_weights
+from ..validation import metric_of
 from .arrays import Parameters, fixed, rows_of, workspace
 from .checkpoints import OptimizerState
 from .codes import RATE
 from .steps import take_steps, validate
 from .tables import addresses_of, is_small, layer_table, numbers_of, set_levels, set_thresholds
-from .validation import held_out
+from .validation import LOGITS, held_out
 
 # Operations of one compiled call: an interrupt is heard between two calls, some 0.1 s apart.
 _FLOPS_PER_CALL = 2e9
@@ -92,6 +94,10 @@ class CompiledNetwork:
         self._set_dropout()
         if task.resume is not None:
             self._resume(task.resume)
+        self._clock = None
+        if task.max_time is not None:
+            self.make_ready()
+            self._clock = Clock(task.max_time)
 
     def _average(self) -> np.ndarray:
         """Where the weights to evaluate are, once ``averaging`` has a weight."""
@@ -101,6 +107,11 @@ class CompiledNetwork:
             return self.parameters.flat
         self.averaging[WEIGHT] = 1.0  # the optimizer's own
         return self.optimizer.arrays[place]
+
+    @property
+    def evaluated(self) -> np.ndarray:
+        """The parameters with which it predicts: an average, if there is one."""
+        return self.average if self.averaging[WEIGHT] > 0 else self.parameters.flat
 
     @property
     def rate(self) -> float:
@@ -116,19 +127,37 @@ class CompiledNetwork:
         self._set_dropout()
         n = self._certain_epochs()
         losses, rows = np.zeros(n), fixed(self.order.of_epochs(n), "int64")
-        found = np.empty((n if self.task.validation else 0, 2))
-        kept = np.empty((n if self.task.early_stopping else 0, self.gradient.size), self.task.dtype)
+        places = self._places(n)
+        found = np.empty((places.max(initial=-1) + 1, 2))
+        n_kept = len(found) if self.task.early_stopping else 0
+        kept = np.empty((n_kept, self.gradient.size), self.task.dtype)
         self._check_penalty(rows)
         if n > 1:
-            self.take_steps(rows, losses, n * self.order.n_batches, found, kept)
+            self.take_steps(rows, losses, n * self.order.n_batches, places, found, kept)
         else:
             most = min(self._most_steps, max(1, self._most_shown // self.task.batch_size))
             while self.order.steps_left:
                 n_steps = min(most, self.order.steps_left)
-                self.take_steps(rows, losses, n_steps, found, kept)
-        self._end_epochs((losses / self.order.n_rows).tolist(), found.tolist(), kept)
+                self.take_steps(rows, losses, n_steps, places, found, kept)
+        self._end_epochs((losses / self.order.n_rows).tolist(), places, found.tolist(), kept)
+        if self._clock is not None:
+            self.progress.spend(self._clock.lap(n))
         if self.progress.stopping_reason is None:
             self.order.start_epoch()
+        elif self.progress.validation_is_due and self.task.validation is not None:
+            self._validate()
+
+    def _places(self, n: int) -> np.ndarray:
+        """Where the loop puts what it finds on held-out rows after each of the next epochs."""
+        task, progress = self.task, self.progress
+        if task.validation is None or callable(task.metric):  # the loop cannot call a scorer
+            return no_places()
+        places, first = np.full(n, -1), progress.epochs_to_validation - 1
+        due = [*range(first, n, task.validation_every)]
+        if progress.n_iter + n == task.max_iter and due[-1:] != [n - 1]:
+            due.append(n - 1)
+        places[due] = np.arange(len(due))
+        return fixed(places, "int64")
 
     def _set_dropout(self) -> None:
         """Begin an epoch of the schedule."""
@@ -155,36 +184,83 @@ class CompiledNetwork:
         task, order = self.task, self.order
         if task.verbose or task.learning_rate == "invscaling":
             return 1
-        rows = order.n_rows + (len(task.validation) if task.validation else 0)
+        every = task.validation_every
+        rows = order.n_rows + (len(task.validation) / every if task.validation else 0)
         steps = order.n_batches * rows / order.n_rows  # as if held-out rows were steps too
         most = min(self._most_steps / steps, _MOST_ROWS / rows, self._time.n_epochs)
         most = min(most, self._most_shown // order.n_rows)
         if task.early_stopping:
-            most = min(most, _MOST_NUMBERS // self.gradient.size)
+            most = min(most, _MOST_NUMBERS // self.gradient.size * every)
         if self.levels.active:
             most = min(most, self.levels.steps_left // order.n_batches)
+        if callable(task.metric) and task.validation:
+            most = min(most, self.progress.epochs_to_validation)
+        if self._clock is not None:
+            most = min(most, self._clock.epochs_of_a_call())
         return max(1, int(min(most, self.progress.certain_epochs)))
 
-    def _end_epochs(self, losses: list[float], found: list[list[float]], kept: np.ndarray) -> None:
+    def _end_epochs(
+        self, losses: list[float], places: np.ndarray, found: list[list[float]], kept: np.ndarray
+    ) -> None:
         """Note the losses of epochs, what was found on held-out rows, and the best parameters."""
         progress = self.progress
         for epoch, loss in enumerate(losses):
             progress.check_finite(loss, self.rate, epoch=1 + epoch)
-        if not found:
+        if self.task.validation is None:
             self._set_rate(progress.end_epochs(losses, self.rate))
-        for epoch, (of_rows, score) in enumerate(found):
-            progress.check_finite(of_rows, self.rate, "validation loss")
-            progress.check_finite(score, self.rate, "validation score")
-            if progress.validate(of_rows, score):
-                progress.best_weights = kept[epoch].copy()
-            self._set_rate(progress.end_epoch(losses[epoch], self.rate))
+            losses = []
+        of_loop = places.tolist() or [-1] * len(losses)
+        for loss, place in zip(losses, of_loop, strict=True):
+            if not places.size and progress.validation_is_due:  # of the last one: see above
+                self._validate()
+            elif place >= 0:
+                of_rows, score = found[place]
+                self._note(of_rows, score, kept[place] if len(kept) else self.evaluated)
+            self._set_rate(progress.end_epoch(loss, self.rate))
 
-    def validate(self) -> tuple[float, float]:
-        """Loss and score on the held-out rows."""
+    def _validate(self) -> None:
+        self._note(*self.validate(self.progress.running_epoch, self.rate), self.evaluated)
+
+    def _note(self, loss: float, score: float, flat: np.ndarray) -> None:
+        """Note what was found on held-out rows, and the parameters if they are the best."""
+        progress = self.progress
+        progress.check_finite(loss, self.rate, "validation loss", progress.ahead)
+        progress.check_finite(score, self.rate, "validation score", progress.ahead)
+        if progress.validate(loss, score):
+            progress.best_weights = flat.copy()
+
+    def validate(self, epoch: int, rate: float | None) -> tuple[float, float]:
+        """Loss and metric on the held-out rows.
+
+        Raises
+        ------
+        Exception
+            See `metric_of`.
+        """
+        loss, score = self._found_on_held_out()
+        score = metric_of(
+            self.task,
+            loss,
+            score,
+            epoch,
+            rate,
+            logits=lambda: self.held_out[LOGITS].reshape(-1, self.task.layer_sizes[-1]).copy(),
+            arrays=lambda: self.parameters.copies(self.evaluated),
+        )
+        return loss, score
+
+    def _found_on_held_out(self) -> list[float]:
         found, levels = np.empty(2), fixed(self.levels.drawn, "uint16")
-        flat, dtype = self.parameters.flat, self.task.dtype
+        flat, dtype = self.evaluated, self.task.dtype
         validate(dtype, self.held_out, self.at, self.numbers, flat, levels, found)
-        return float(found[0]), float(found[1])
+        return found.tolist()
+
+    def make_ready(self) -> None:
+        """Have the loops compiled, where they are not: a limit of time is one of training."""
+        nothing = no_places(), np.empty((0, 2)), np.empty((0, self.gradient.size), self.task.dtype)
+        self.take_steps(fixed(self.order.rows, "int64"), np.zeros(1), 0, *nothing)
+        if self.task.validation is not None:
+            self._found_on_held_out()
 
     def result(self) -> TrainingResult:
         """The network as it is, or with its best weights.
@@ -195,7 +271,7 @@ class CompiledNetwork:
         """
         final = self.progress.best_weights
         if final is None:
-            final = self.average if self.averaging[WEIGHT] > 0 else self.parameters.flat
+            final = self.evaluated
         arrays = self.parameters.copies(final)
         checkpoint = self._checkpoint() if self.task.keep_checkpoint else None
         return finished(self.progress, arrays, self.rate, checkpoint)
@@ -205,13 +281,14 @@ class CompiledNetwork:
         rows: np.ndarray,
         losses: np.ndarray,
         n_steps: int,
+        places: np.ndarray,
         found: np.ndarray,
         kept: np.ndarray,
     ) -> None:
         """Take the next steps, in the order of ``rows``; add their losses to their epochs'.
 
         Epochs that end put what is found on held-out rows, and their parameters, into ``found``
-        and ``kept``, which may be without entries.
+        and ``kept``, where ``places`` says.
         """
         if self.levels.active:
             n_steps = min(n_steps, self.levels.steps_left)
@@ -219,7 +296,7 @@ class CompiledNetwork:
         task, order = self.task, self.order
         first = order.position * task.batch_size
         X, targets, weights = self.rows, self.targets, self.weights
-        if self.presentation.active:
+        if self.presentation.active and n_steps:
             whole = len(losses) > 1
             last = rows.size if whole else min(first + n_steps * task.batch_size, rows.size)
             X, targets, weights = self._shown(rows[first:last])
@@ -248,6 +325,7 @@ class CompiledNetwork:
             self.space,
             self.held_out,
             (*self._course(n_steps), self.of_layers, self.before),
+            places,
             losses,
             found,
             kept,
@@ -341,3 +419,9 @@ class CompiledNetwork:
         if task.learning_rate_init == checkpoint.learning_rate_init:
             self._set_rate(checkpoint.learning_rate, rescale=False)
         self.levels.go_to(checkpoint.random.dropout_steps)
+
+
+@cache
+def no_places() -> np.ndarray:
+    """That the loop is not to look at held-out rows."""
+    return fixed(np.empty(0), "int64")

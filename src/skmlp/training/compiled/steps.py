@@ -72,24 +72,40 @@ def losses_of(at, numbers, n, m, k, z, t, scale, d):
 
 
 @compiled
-def found_on(held_out, at, numbers, flat, levels, found):
-    """Put loss and score on held-out rows into ``found``; see `held_out` of `validation`."""
-    (
-        rows, T, shares, weights, of_score, order, at_once, layers, units, saved, z, gradient
-    ) = held_out  # fmt: skip
+def logits_of(rows, order, at, numbers, at_once, layers, flat, units, saved, levels, z):
+    """Put the logits of rows into z."""
     last, n, slope = layers.shape[0] - 1, order.size, numbers[SLOPE]
-    m, k, begins = layers[last, WIDTH], T.size // n, layers[last, UNITS_AT]
+    m, begins = layers[last, WIDTH], layers[last, UNITS_AT]
     for first in range(0, n, at_once):
         B = min(at_once, n - first)
         # in these layers nothing is dropped: there is no step that chooses levels
         forward(at[GEMM], rows, order, first, layers, slope, flat, units, saved, B, levels, B, B)
         for i in range(B * m):
             z[first * m + i] = units[begins + i]
+
+
+@compiled
+def found_on(held_out, at, numbers, flat, levels, found):
+    """Put loss and score on held-out rows into ``found``; see `held_out` of `validation`.
+
+    Without a score it is the negative loss, and z is left as it is: logits.
+    """
+    (
+        rows, T, shares, weights, of_score, order, at_once, layers, units, saved, z, gradient
+    ) = held_out  # fmt: skip
+    last, n = layers.shape[0] - 1, order.size
+    m, k = layers[last, WIDTH], T.size // n
+    logits_of(rows, order, at, numbers, at_once, layers, flat, units, saved, levels, z)
     found[0] = losses_of(at, numbers, n, m, k, z, T, shares, gradient)
     if at[MEAN]:
         call(at[MEAN], n, m, k, z)
         m = k
-    found[1] = call_for_number(at[SCORE], n, m, k, z, T, weights, of_score)
+    if at[SCORE]:
+        found[1] = call_for_number(at[SCORE], n, m, k, z, T, weights, of_score)
+    else:
+        found[1] = -found[0]
+        if at[BOUND]:  # what is in z has gone through the bounds
+            logits_of(rows, order, at, numbers, at_once, layers, flat, units, saved, levels, z)
 
 
 @compiled
@@ -107,8 +123,8 @@ def validate(held_out, at, numbers, flat, levels, found):
 @Loop
 def take_steps(
     at, rows, T, weights, order, begin, n_steps, batch, layers, by_columns, n_weights, numbers,
-    settings, levels, flat, gradient, state, averaging, average, space, held_out, rates, losses,
-    found, kept,
+    settings, levels, flat, gradient, state, averaging, average, space, held_out, rates, places,
+    losses, found, kept,
 ):  # fmt: skip
     """Take steps over rows; add batch rows times the batch's mean loss to its epoch's sum.
 
@@ -135,11 +151,14 @@ def take_steps(
     rates : tuple of ndarray
         Each without entries where nothing is asked for. Of each step, the factor of the rate, and
         the momentum or beta_1; of each parameter, what multiplies its steps, and memory.
+    places : ndarray of int of shape (epochs,) or (0,)
+        Where what is found at the end of each epoch has its place; -1: held-out rows are not
+        looked at. Without entries: they never are.
     losses : ndarray of float64 of shape (epochs,)
-    found : ndarray of float64 of shape (epochs, 2)
-        For loss and score on held-out rows, or without entries.
-    kept : ndarray of shape (epochs, parameters)
-        For the parameters at the end of each epoch, or without entries.
+    found : ndarray of float64 of shape (validations, 2)
+        For loss and score on held-out rows.
+    kept : ndarray of shape (validations, parameters)
+        For the parameters then, or without entries.
     """
     units, saved, deltas, targets, scale = space
     factors, momenta, of_layers, before = rates
@@ -206,9 +225,10 @@ def take_steps(
             averaging[EPOCHS] += 1
             if at[AVERAGE] and not averaging[EACH_STEP] and averaging[EPOCHS] > averaging[WAIT]:
                 take_in(at, averaging, flat, average)
-            evaluated = average if averaging[WEIGHT] > 0 else flat
-            if found.size:
-                found_on(held_out, at, numbers, evaluated, levels, found[epoch])
-            if kept.size:
-                for i in range(flat.size):
-                    kept[epoch, i] = evaluated[i]
+            place = places[epoch] if places.size else -1
+            if place >= 0:
+                evaluated = average if averaging[WEIGHT] > 0 else flat
+                found_on(held_out, at, numbers, evaluated, levels, found[place])
+                if kept.size:
+                    for i in range(flat.size):
+                        kept[place, i] = evaluated[i]

@@ -154,7 +154,7 @@ def addresses_of(task: TrainingTask) -> np.ndarray:
     if loss.is_bounded:
         at[BOUND] = address_of(rules.bound, "bound", dtype)
         at[BOUND_BACK] = address_of(rules.bound_back, "bound_back", dtype)
-    if task.validation is not None:
+    if task.validation is not None and task.metric is None:
         at[MEAN] = address_of(loss.mean_loop, "mean", dtype)
         at[SCORE] = address_of(SCORES[task.score].loop, "score", dtype)
     if task.alpha:

@@ -20,6 +20,8 @@ from .tables import layer_table
 # Numbers in the widest layer's output per pass: it then stays within the cache.
 _NUMBERS_AT_ONCE = 1 << 18
 
+LOGITS = 10  # the place, among what `held_out` gives, of what a validation without score leaves
+
 
 def held_out(task: TrainingTask) -> tuple[Any, ...]:
     """A network's held-out rows and the memory for them, as the loops take them; may be none.
