@@ -30,9 +30,11 @@ from skmlp.estimators.constraints import (
 )
 from skmlp.network.activations import ACTIVATIONS
 from skmlp.network.initialization import BIAS_INITIALIZATIONS, INITIALIZATIONS, WHOLE_NETWORK
-from skmlp.network.losses import LOSSES, losses_of
+from skmlp.network.losses import LOSSES, Loss, losses_of
 from skmlp.network.rules import RULES
-from skmlp.task import FULL_BATCH_OPTIMIZERS
+from skmlp.task import FULL_BATCH_METHODS, FULL_BATCH_OPTIMIZERS
+from skmlp.training.averaging import AVERAGINGS
+from skmlp.training.dropout_schedules import DROPOUT_SCHEDULES
 from skmlp.training.optimizers import OPTIMIZERS
 from skmlp.training.schedules import MOMENTA, SCHEDULES
 
@@ -45,6 +47,18 @@ def first(default: Any, names) -> list:
 
 def falling(fraction: float) -> float:
     return 1.0 - 0.5 * fraction
+
+
+def shrunk(X: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return X * rng.uniform(0.9, 1.0, X.shape)
+
+
+def own_score(estimator, X, y) -> float:
+    return -float(np.square(estimator.predict(X)).mean())
+
+
+def own_loss(z, t):
+    return (z - t).square().sum(1)
 
 
 # The default first. What is not a parameter of the estimators says how and on what it is fitted.
@@ -62,6 +76,21 @@ COMMON: dict[str, list] = {
     "l1_ratio": [0.0, 0.5],
     "weight_decay": ["auto", 0.0, 0.1],
     "dropout": [0.0, 0.3],
+    "dropout_type": ["standard", "alpha"],
+    "dropout_schedule": first("constant", DROPOUT_SCHEDULES),
+    "dropout_cutoff": [0.5, 1],
+    "input_dropout": [0.0, 0.2],
+    "augmentation": [
+        None,
+        skmlp.GaussianNoise(0.1),
+        skmlp.Mixup(0.5),
+        skmlp.FeatureSwap(0.3),
+        skmlp.FeatureSwap(0.3, mix_targets=True),
+        shrunk,
+    ],
+    "averaging": [None, *AVERAGINGS],
+    "averaging_start": [0.75, 0.0],
+    "averaging_horizon": [1.0, 0.2],
     "max_grad_norm": [None, 0.5],
     "max_grad_value": [None, 0.2],
     "batch_size": ["auto", 13],
@@ -82,6 +111,9 @@ COMMON: dict[str, list] = {
     "beta_2": [0.999, 0.9],
     "epsilon": [1e-8, 1e-4],
     "early_stopping": [False, True],
+    "early_stopping_metric": ["score", "loss", own_score],
+    "validation_every": [1, 2],
+    "max_time": [None, 1e6],
     "validation_fraction": [0.1, 0.3],
     "n_iter_no_change": [10, 1],
     "tol": [1e-4, 0.1],
@@ -93,14 +125,17 @@ COMMON: dict[str, list] = {
     "executor": ["auto", "torch"],
 }
 OF_CLASSIFIER = {
+    "loss": [*first("log_loss", losses_of("classes")), own_loss],
+    "focal_gamma": [2.0, 0.5],
     "class_weight": [None, "balanced"],
     "label_smoothing": [0.0, 0.1],
-    "y": ["three classes", "two classes", "labels"],
+    "y": ["three classes", "two classes", "labels", "columns"],
 }
 OF_REGRESSOR = {
-    "loss": first("squared_error", losses_of("numbers")),
+    "loss": [*first("squared_error", losses_of("numbers")), own_loss],
     "huber_delta": [1.35, 0.5],
-    "quantile": [0.5, 0.8],
+    "quantile": [0.5, 0.8, [0.2, 0.6]],
+    "output_range": [None, (-50.0, 50.0)],
     "tweedie_power": [1.5, 1.2],
     "y": ["one number", "two numbers"],
 }
@@ -130,14 +165,44 @@ def is_known_in_advance(schedule: Any) -> bool:
     return callable(schedule) or SCHEDULES[schedule].factors is not None
 
 
-def has_kink(loss: str) -> bool:
-    return not LOSSES[losses_of("numbers")[loss]].smooth
+def row_of(loss: str) -> Loss:
+    return LOSSES[(losses_of("numbers") | losses_of("classes"))[loss]]
+
+
+def has_kink(loss: Any) -> bool:
+    return not callable(loss) and not row_of(loss).smooth
+
+
+def takes_sides(loss: Any) -> bool:
+    return not callable(loss) and not row_of(loss).has_probabilities
+
+
+def has_no_bounds(loss: Any) -> bool:
+    return callable(loss) or not row_of(loss).may_be_bounded
+
+
+def takes_no_l1(optimizer: Any) -> bool:
+    return is_full_batch(optimizer) and not FULL_BATCH_METHODS[optimizer].takes_bounds
+
+
+def is_average(optimizer: Any) -> bool:
+    return optimizer in ("schedule_free_sgd", "schedule_free_adam")
 
 
 CLASHES = [
     Clash("optimizer", is_full_batch, "normalization", one_of("batch")),
     Clash("optimizer", is_full_batch, "dropout", other_than(0.0)),
     Clash("optimizer", is_full_batch, "weight_decay", one_of(0.1)),
+    Clash("optimizer", is_full_batch, "dropout_schedule", other_than("constant")),
+    Clash("optimizer", is_full_batch, "input_dropout", other_than(0.0)),
+    Clash("optimizer", is_full_batch, "augmentation", other_than(None)),
+    Clash("optimizer", is_full_batch, "averaging", other_than(None)),
+    Clash("optimizer", is_full_batch, "loss", has_kink),
+    Clash("optimizer", takes_no_l1, "l1_ratio", other_than(0.0)),
+    Clash("optimizer", is_average, "averaging", other_than(None)),
+    Clash("optimizer", is_average, "normalization", one_of("batch")),
+    Clash("optimizer", is_average, "layer_learning_rates", other_than(None)),
+    Clash("optimizer", is_average, "bias_learning_rate", other_than(1.0)),
     Clash("optimizer", is_full_batch, "max_grad_norm", other_than(None)),
     Clash("optimizer", is_full_batch, "max_grad_value", other_than(None)),
     Clash("optimizer", is_full_batch, "stochastic_depth", other_than(None)),
@@ -153,8 +218,8 @@ CLASHES = [
     Clash("optimizer", is_full_batch, "bias_learning_rate", other_than(1.0)),
 ]
 OF_BOTH = {
-    MLPClassifier: CLASHES,
-    MLPRegressor: [*CLASHES, Clash("optimizer", is_full_batch, "loss", has_kink)],
+    MLPClassifier: [*CLASHES, Clash("loss", takes_sides, "label_smoothing", other_than(0.0))],
+    MLPRegressor: [*CLASHES, Clash("loss", has_no_bounds, "output_range", other_than(None))],
 }
 VALUES = {MLPClassifier: COMMON | OF_CLASSIFIER, MLPRegressor: COMMON | OF_REGRESSOR}
 NOT_PARAMETERS = {"sample_weight", "sparse", "validation", "executor", "y"}
@@ -166,15 +231,17 @@ def covering(estimator: type) -> Covering:
     return Covering(VALUES[estimator], OF_BOTH[estimator])
 
 
-def targets(kind: str, X: np.ndarray, loss: str) -> np.ndarray:
+def targets(kind: str, X: np.ndarray, loss: Any) -> np.ndarray:
     score = X @ np.arange(1.0, X.shape[1] + 1)
+    if kind == "columns":
+        return np.column_stack([np.digitize(score, [-0.5, 0.5]), score > 0])
     several = np.column_stack([score, X[:, 0] - score])
     if kind.endswith("classes"):
         return np.digitize(score, np.quantile(score, [0.5] if kind[:3] == "two" else [0.3, 0.6]))
     if kind == "labels":
         return (several > 0).astype(int)
     numbers = several / several.std() if kind == "two numbers" else score / score.std()
-    return numbers if LOSSES[losses_of("numbers")[loss]].domain is None else np.exp(0.5 * numbers)
+    return numbers if callable(loss) or row_of(loss).domain is None else np.exp(0.5 * numbers)
 
 
 def with_meaning(parameters: dict[str, Any]) -> dict[str, Any]:
@@ -185,6 +252,8 @@ def with_meaning(parameters: dict[str, Any]) -> dict[str, Any]:
         found["layer_learning_rates"] = [found["layer_learning_rates"]] * n_hidden + [1.0]
     if found.get("optimizer", "adam") not in MOMENTA:
         found.pop("base_momentum", None)
+    if found.get("dropout") and found.get("dropout_type") == "alpha":
+        found["activation"] = "selu"
     return found
 
 

@@ -311,7 +311,11 @@ def test_streams_that_rest_go_on_where_they_stopped(executor):
     assert found[0] == found[1] is not None
 
 
-@pytest.mark.parametrize("value", [*RULES, lambda X, rng: X + rng.normal(size=X.shape)], ids=repr)
+def shaken(X, rng):
+    return X + rng.normal(size=X.shape)
+
+
+@pytest.mark.parametrize("value", [*RULES, shaken], ids=lambda value: str(value).split(" at ")[0])
 def test_sparse_rows_are_filled_in_batch_by_batch(value):
     sparse = scipy.sparse.csr_array(np.where(X > 2, X, 0))
     dense = fitted(model(augmentation=value), sparse.toarray())

@@ -70,7 +70,7 @@ METRICS = [
 
 @executors
 @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
-@pytest.mark.parametrize(("kind", "metric"), METRICS, ids=str)
+@pytest.mark.parametrize(("kind", "metric"), METRICS, ids=lambda value: str(value).split(" at ")[0])
 def test_scores_are_those_of_the_model_that_training_would_have_left(
     kind, metric, optimizer, executor
 ):

@@ -135,7 +135,7 @@ def _fitted(view: BaseEstimator, task: TrainingTask, arrays: NetworkArrays) -> A
     fitted: Any = copy(view)
     fitted.coefs_, fitted.intercepts_, fitted.parameters_ = arrays
     fitted.n_layers_ = len(task.layer_sizes)
-    fitted._trained = Trained(task.architecture, task.loss)
+    fitted._trained = Trained(task.architecture, task.loss, task.loss_options)
     return fitted
 
 

@@ -147,14 +147,15 @@ class Own:
         import torch
 
         with torch.inference_mode(False), torch.enable_grad():
-            leaf = z.clone().requires_grad_()
+            leaf = z if z.requires_grad else z.clone().requires_grad_()
             losses = self._called(leaf.clone(), t)  # which may change its argument
             if not losses.requires_grad:
                 raise ValueError(
                     f"loss={self!r} has no gradient in z: compute it from z by torch's functions, "
                     "without detach() or no_grad()."
                 )
-            gradient = torch.autograd.grad(losses.sum(), leaf)[0]
+            # whoever gives a z that requires gradients asks for second derivatives
+            gradient = torch.autograd.grad(losses.sum(), leaf, create_graph=z.requires_grad)[0]
         self._check_finite(gradient, z, "gradient")
         return gradient
 

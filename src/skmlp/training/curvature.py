@@ -63,4 +63,7 @@ def _second_derivatives(loss: Loss, z: Tensor, targets: Tensor, vector: Tensor) 
         return torch.autograd.grad(gradient, z, vector, materialize_grads=True)[0]
     # Formulas may overwrite what a derivative needs: they save memory so.
     with torch.autograd.graph.allow_mutation_on_saved_tensors():
-        return torch.autograd.grad(loss.delta(z, targets), z, vector)[0]
+        gradient = loss.delta(z, targets)
+        if not gradient.requires_grad:  # of a loss of straight lines, which only a user's can be
+            return torch.zeros_like(z)
+        return torch.autograd.grad(gradient, z, vector)[0]

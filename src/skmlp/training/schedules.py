@@ -160,7 +160,7 @@ class Course:
     def factors(self, n_iter: int, position: int, n: int) -> np.ndarray | None:
         """Of n steps from one in the epoch after ``n_iter``; None where all are 1."""
         first = self.begin + n_iter * self.per_epoch + position
-        if self.rule is None and first >= self.warmup:
+        if not n or (self.rule is None and first >= self.warmup):
             return None
         return self._factors_at(np.arange(first, first + n))
 
