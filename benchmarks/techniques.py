@@ -29,7 +29,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
-from skmlp import MLPClassifier, MLPRegressor
+from skmlp import FeatureSwap, GaussianNoise, Mixup, MLPClassifier, MLPRegressor
 
 MOST_ROWS = 2000
 LOADED: dict[str, Callable[[], tuple]] = {
@@ -79,6 +79,17 @@ TECHNIQUES: dict[str, Technique] = {
         {"stochastic_depth": 0.7}, DEEP | {"residual": True}
     ),
     "dropout 0.2": Technique({"dropout": 0.2}),
+    "dropout 0.2, early": Technique({"dropout_schedule": "early"}, {"dropout": 0.2}),
+    "dropout 0.2, late": Technique({"dropout_schedule": "late"}, {"dropout": 0.2}),
+    "dropout of inputs 0.1": Technique({"input_dropout": 0.1}),
+    "noise 0.1": Technique({"augmentation": GaussianNoise(0.1)}),
+    "mixup 0.2": Technique({"augmentation": Mixup(0.2)}),
+    "swapped features 0.1": Technique({"augmentation": FeatureSwap(0.1)}),
+    "focal loss": Technique({"loss": "focal"}, only=CLASSIFICATION),
+    "hinge loss": Technique({"loss": "hinge"}, only=CLASSIFICATION),
+    "squared hinge loss": Technique({"loss": "squared_hinge"}, only=CLASSIFICATION),
+    "absolute error": Technique({"loss": "absolute_error"}, only=REGRESSION),
+    "Gaussian with a precision": Technique({"loss": "gaussian"}, only=REGRESSION),
     "label smoothing 0.1": Technique({"label_smoothing": 0.1}, only=CLASSIFICATION),
     "weight decay 0.1": Technique({"optimizer": "adamw", "weight_decay": 0.1}),
     "L1 penalty": Technique({"alpha": 1.0, "l1_ratio": 1.0}),
@@ -90,6 +101,18 @@ TECHNIQUES: dict[str, Technique] = {
     "radam": Technique({"optimizer": "radam"}),
     "rmsprop": Technique({"optimizer": "rmsprop"}),
     "L-BFGS": Technique({"optimizer": "lbfgs"}),
+    "conjugate gradients": Technique({"optimizer": "cg"}),
+    "amsgrad": Technique({"optimizer": "amsgrad"}),
+    "lion": Technique({"optimizer": "lion", "learning_rate_init": 3e-4}),
+    "muon": Technique({"optimizer": "muon", "learning_rate_init": 0.005}),
+    "schedule-free Adam": Technique(
+        {"optimizer": "schedule_free_adam", "learning_rate_init": 0.01}
+    ),
+    "mean of the last weights": Technique({"averaging": "swa"}),
+    "moving average of the weights": Technique({"averaging": "ema"}),
+    "early stopping by the loss": Technique(
+        {"early_stopping_metric": "loss"}, {"early_stopping": True}
+    ),
     "adaptive rate": Technique({"learning_rate": "adaptive"}, SGD),
     "cosine": Technique({"learning_rate": "cosine"}),
     "polynomial of power 4": Technique({"learning_rate": "polynomial", "power_t": 4}),

@@ -14,6 +14,7 @@ from sklearn.datasets import load_iris
 
 import skmlp
 from skmlp import MLPClassifier
+from skmlp.augmentation import AUGMENTATION_RULES, AUGMENTATIONS
 from skmlp.estimators.constraints import (
     CLASSIFIER_CONSTRAINTS,
     CONSTRAINTS,
@@ -25,6 +26,8 @@ from skmlp.network.layers import NORMALIZATIONS
 from skmlp.network.losses import losses_of
 from skmlp.network.rules import RULES
 from skmlp.task import FULL_BATCH_OPTIMIZERS
+from skmlp.training.averaging import AVERAGINGS
+from skmlp.training.dropout_schedules import DROPOUT_SCHEDULES
 from skmlp.training.optimizers import OPTIMIZERS
 from skmlp.training.schedules import SCHEDULES
 
@@ -91,7 +94,10 @@ def test_calls_are_valid_and_tests_and_examples_exist(row):
         "normalization": NORMALIZATIONS,
         "optimizer": [*OPTIMIZERS, *FULL_BATCH_OPTIMIZERS],
         "learning_rate": SCHEDULES,
-        "loss": losses_of("numbers"),
+        "loss": [*losses_of("numbers"), *losses_of("classes")],
+        "averaging": AVERAGINGS,
+        "dropout_schedule": DROPOUT_SCHEDULES,
+        "augmentation": AUGMENTATIONS,
     }.items(),
 )
 def test_no_choice_is_missing(parameter, names):
@@ -103,6 +109,7 @@ def test_no_parameter_and_no_rule_is_missing():
     named = {name for row in ROWS for call in row.calls for name in re.findall(r"(\w+)=", call)}
     assert every - NO_TECHNIQUES <= named
     assert set(RULES) <= {type(value) for value in chosen("initialization")}
+    assert set(AUGMENTATION_RULES) <= {type(value) for value in chosen("augmentation")}
 
 
 def trained_by(call: BaseEstimator) -> str:
