@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from torch.nn.functional import softplus
 
 import skmlp
+from skmlp.augmentation import augmentation_of
 from skmlp.network.losses import LOSSES, losses_of
 from skmlp.training.optimizers import OPTIMIZERS as OPTIMIZER_TABLE
 from skmlp.training.schedules import MOMENTA, SCHEDULES
@@ -70,6 +71,13 @@ def random_noise(rng: np.random.Generator) -> dict:
     if rng.random() < 0.15:
         noise |= {"activation": "selu", "dropout_type": "alpha"}
     return noise
+
+
+def without_mixtures(loss, parameters: dict) -> dict:
+    """What replaces an augmentation that mixes targets, where the loss takes none."""
+    takes_them = callable(loss) or LOSSES[loss].takes_mixtures
+    mixes = augmentation_of(parameters["augmentation"])
+    return {} if takes_them or not (mixes and mixes.mixes_targets) else {"augmentation": None}
 
 
 def random_configuration(rng: np.random.Generator) -> Configuration:
@@ -135,6 +143,8 @@ def random_configuration(rng: np.random.Generator) -> Configuration:
             "initialization": one_of(parameters["initialization"], *starts),
         }
     parameters |= random_noise(np.random.default_rng([parameters["random_state"], 1]))
+    if averages:
+        parameters |= {"layer_learning_rates": None, "bias_learning_rate": 1.0}
     fit_parameters = {}
     if rng.random() < 0.3:
         fit_parameters["sample_weight"] = rng.uniform(0.1, 2.0, n)
@@ -146,7 +156,7 @@ def random_configuration(rng: np.random.Generator) -> Configuration:
         parameters["early_stopping_metric"] = one_of("score", "loss", "neg_mean_absolute_error")
         loss = one_of(*losses_of("numbers"))
         options = {name: rng.uniform(*RANGES[name]) for name in RANGES if name != "focal_gamma"}
-        parameters |= {"loss": loss, **options}
+        parameters |= {"loss": loss, **options} | without_mixtures(loss, parameters)
         if LOSSES[loss].may_be_bounded and rng.random() < 0.3:
             parameters["output_range"] = (y.min() - 0.5, y.max() + rng.uniform(0.1, 2.0))
         if rng.random() < 0.3:
@@ -165,7 +175,7 @@ def random_configuration(rng: np.random.Generator) -> Configuration:
         ),
         "label_smoothing": one_of(0.0, 0.0 if "hinge" in str(loss) else 0.1),
         "class_weight": one_of(None, "balanced", weights),
-    }
+    } | without_mixtures(loss, parameters)
     if rng.random() < 0.3:
         y = np.column_stack([y, X[:, 0] > 0])
         fit_parameters |= {"y_val": y[::4]} if "y_val" in fit_parameters else {}
@@ -176,7 +186,10 @@ def random_configuration(rng: np.random.Generator) -> Configuration:
 
 def own_score(model, X, y) -> float:
     """A scorer that asks for all that an estimator has."""
-    right = model.predict_proba(X)[np.arange(len(y)), y]
+    found = (
+        model.predict_proba(X) if hasattr(model, "predict_proba") else model.decision_function(X)
+    )
+    right = found[np.arange(len(y)), y]
     small = sum(np.square(w).sum() for w in model.coefs_)
     return right.mean() + model.score(X[::2], y[::2]) - 1e-3 * small
 

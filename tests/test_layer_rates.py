@@ -95,13 +95,15 @@ def by_parameter_groups(task, family, schedule):
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("family", OPTIMIZERS)
+@pytest.mark.parametrize("family", [name for name, row in OPTIMIZERS.items() if not row.evaluated])
 def test_a_frozen_layer_stays_as_it_starts(family, dtype):
     tasks = [
         make_task(optimizer=family, dtype=dtype, seed=seed, layer_learning_rates=rates, **HARD)
         for seed, rates in enumerate([(0.0, 1.0, 1.0), (1.0, 0.0, 0.3), (0.0, 0.0, 1.0), ()])
     ]
-    ways = [by("torch", [task])[0] for task in tasks], by("torch", tasks), by("compiled", tasks)
+    ways = [[by("torch", [task])[0] for task in tasks], by("torch", tasks)]
+    if OPTIMIZERS[family].loop is not None:
+        ways.append(by("compiled", tasks))
     for results in ways:
         for task, result in zip(tasks, results, strict=True):
             start, rates = start_of(task), task.layer_learning_rates or (1.0,) * 3

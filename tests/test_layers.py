@@ -179,7 +179,8 @@ def test_before_any_batch_units_are_taken_as_normalized():
 @pytest.mark.parametrize("shifted", [False, True])
 def test_dropout_multiplies_by_its_mask_and_then_adds_its_shift(masked, shifted):
     x, mask, shift = (tensor(2, 9, 5) + k for k in range(3))
-    step = Step(True, 1.0, [None, mask] if masked else (), [None, shift] if shifted else ())
+    masks, shifts = [None, mask] if masked else (), [None, shift] if shifted else ()
+    step = Step(True, 1.0, masks, shifts=shifts)
     expected = x * (mask if masked else 1.0) + (shift if shifted else 0.0)
     assert torch.equal(Dropout(1).forward(x, [], step), expected)
     assert torch.equal(Dropout(0).forward(x, [], step), x)

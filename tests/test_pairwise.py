@@ -23,6 +23,7 @@ from sklearn.base import clone
 
 import skmlp
 from skmlp import MLPClassifier, MLPRegressor
+from skmlp.augmentation import Augmentation
 from skmlp.estimators.constraints import (
     CLASSIFIER_CONSTRAINTS,
     CONSTRAINTS,
@@ -177,6 +178,14 @@ def takes_sides(loss: Any) -> bool:
     return not callable(loss) and not row_of(loss).has_probabilities
 
 
+def takes_no_mixtures(loss: Any) -> bool:
+    return not callable(loss) and not row_of(loss).takes_mixtures
+
+
+def mixes(augmentation: Any) -> bool:
+    return isinstance(augmentation, Augmentation) and augmentation.mixes_targets
+
+
 def has_no_bounds(loss: Any) -> bool:
     return callable(loss) or not row_of(loss).may_be_bounded
 
@@ -198,6 +207,7 @@ CLASHES = [
     Clash("optimizer", is_full_batch, "augmentation", other_than(None)),
     Clash("optimizer", is_full_batch, "averaging", other_than(None)),
     Clash("optimizer", is_full_batch, "loss", has_kink),
+    Clash("loss", takes_no_mixtures, "augmentation", mixes),
     Clash("optimizer", takes_no_l1, "l1_ratio", other_than(0.0)),
     Clash("optimizer", is_average, "averaging", other_than(None)),
     Clash("optimizer", is_average, "normalization", one_of("batch")),

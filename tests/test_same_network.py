@@ -25,7 +25,7 @@ from skmlp import FeatureSwap, GaussianNoise, Mixup, config
 from skmlp.network.activations import ACTIVATIONS
 from skmlp.network.initialization import INITIALIZATIONS
 from skmlp.network.loss_forms import Bounded, Groups, Several, loss_of
-from skmlp.network.losses import LOSSES
+from skmlp.network.losses import LOSSES, Loss
 from skmlp.task import FULL_BATCH_METHODS, OptimizerSettings, Rows, TrainingTask
 from skmlp.training import train
 from skmlp.training.compiled.arrays import is_plain
@@ -85,10 +85,11 @@ def drawn_layer_rates(rng, n_layers):
     return tuple(float(rate) for rate in rng.choice([0.0, 0.5, 1.0, 2.0], n_layers))
 
 
-def drawn_noise(seed: int, *, sparse: bool) -> dict:
+def drawn_noise(seed: int, loss: Loss, *, sparse: bool) -> dict:
     """All that is random in training, but for the order of rows and what is dropped."""
     rng = np.random.default_rng([seed, 1])
-    rules = [None, None, GaussianNoise(0.3), Mixup(0.5), FeatureSwap(0.3), FeatureSwap(0.5, True)]
+    rules = [None, None, GaussianNoise(0.3), FeatureSwap(0.3)]
+    rules += [Mixup(0.5), FeatureSwap(0.5, True)] if loss.takes_mixtures else []
     return {
         "dropout_type": str(rng.choice(["standard", "standard", "alpha"])),
         "dropout_schedule": str(rng.choice(list(DROPOUT_SCHEDULES))),
@@ -174,7 +175,7 @@ def drawn_task(seed: int) -> TrainingTask:
         tol=float(choose([0.0, 0.5])),
         n_iter_no_change=int(rng.integers(1, 6)),
         keep_checkpoint=bool(in_batches and rng.uniform() < 0.3),
-        **(drawn_noise(seed, sparse=form["sparse"]) if in_batches else {}),
+        **(drawn_noise(seed, LOSSES[loss], sparse=form["sparse"]) if in_batches else {}),
         metric=[None, "loss"][seed % 2],
         validation_every=[1, 2, 1, 3, 7][seed % 5],
         max_time=[None, 1e9][seed % 3 == 0],
@@ -194,7 +195,8 @@ def beside(task: TrainingTask) -> TrainingTask:
     """A network that may be in one stack with the task's."""
     seed = task.seed + N_DRAWS
     in_batches = task.optimizer.family not in FULL_BATCH_METHODS
-    noise = drawn_noise(seed, sparse=scipy.sparse.issparse(task.train.X)) if in_batches else {}
+    sparse, loss = scipy.sparse.issparse(task.train.X), loss_of(task.loss)
+    noise = drawn_noise(seed, loss, sparse=sparse) if in_batches else {}
     return replace(task, seed=seed, loss_options=other_options(task), **noise)
 
 

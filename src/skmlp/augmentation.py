@@ -47,6 +47,11 @@ class Augmentation(Rule, ABC):
 
     by_row: ClassVar[bool] = False
 
+    @property
+    def mixes_targets(self) -> bool:
+        """Whether targets become mixtures of those of two rows."""
+        return False
+
     @abstractmethod
     def augmented(self, batch: Batch, rng: np.random.Generator) -> Batch:
         """New arrays of the same shapes and dtypes; draws come from ``rng`` alone."""
@@ -114,6 +119,10 @@ class Mixup(Augmentation):
                 f"is half another one. Got {self.alpha!r} instead."
             )
 
+    @property
+    def mixes_targets(self) -> bool:
+        return True
+
     def augmented(self, batch: Batch, rng: np.random.Generator) -> Batch:
         own, partner = rng.beta(self.alpha, self.alpha), rng.permutation(len(batch.X))
 
@@ -160,6 +169,10 @@ class FeatureSwap(Augmentation):
                 f"Got {self.mix_targets!r} instead."
             )
         object.__setattr__(self, "mix_targets", bool(self.mix_targets))
+
+    @property
+    def mixes_targets(self) -> bool:
+        return self.mix_targets
 
     def augmented(self, batch: Batch, rng: np.random.Generator) -> Batch:
         partner = rng.permutation(len(batch.X))

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..augmentation import augmentation_of
 from ..network.losses import LOSSES, Loss, losses_of
 from ..task import FULL_BATCH_METHODS, FULL_BATCH_OPTIMIZERS
 from .rows import per_layer as each_layer
@@ -151,6 +152,17 @@ def _check_loss(estimator: Any, name: str, loss: Loss | None) -> None:
             f"The 'label_smoothing' parameter of {name} has no meaning for loss={loss.name!r}, "
             f"which takes sides, not shares. Got {smoothing!r}: leave it at 0, or take "
             "loss='log_loss' or 'focal'."
+        )
+    augmentation = augmentation_of(estimator.augmentation)
+    mixes = augmentation is not None and augmentation.mixes_targets
+    if mixes and loss is not None and not loss.takes_mixtures:
+        why = (
+            "there is nothing between two angles" if loss.problem == "numbers" else "it takes sides"
+        )
+        raise ValueError(
+            f"The 'augmentation' parameter of {name} mixes targets, and loss={loss.name!r} takes no "
+            f"mixtures: {why}. Got {estimator.augmentation!r}: take GaussianNoise, or FeatureSwap "
+            "without mix_targets, or another loss."
         )
     bounds = getattr(estimator, "output_range", None)
     if bounds is not None and not (loss and loss.may_be_bounded):

@@ -76,6 +76,8 @@ class Loss:
         Whether its gradient is continuous, as full-batch methods need it.
     has_probabilities : bool
         Of classes: whether ``mean`` gives their probabilities, and targets may be shares.
+    takes_mixtures : bool
+        Whether what lies between two targets is a target.
     may_be_bounded : bool
         Whether it may be that of outputs with bounds: see `loss_forms`.
     n_logits : callable
@@ -107,6 +109,7 @@ class Loss:
     domain: Domain | None = None
     smooth: bool = True
     has_probabilities: bool = False
+    takes_mixtures: bool = True
     may_be_bounded: bool = False
     n_logits: Callable[[int, Sequence[float]], int] = lambda n_targets, options: n_targets
     loop: Callable[..., float] | None = None
@@ -204,6 +207,7 @@ LOSSES: dict[str, Loss] = {
     "hinge": Loss(
         name="hinge",
         problem="classes",
+        takes_mixtures=False,
         score="accuracy",
         out_activation="identity",
         per_row=of_classes.hinge,
@@ -215,6 +219,7 @@ LOSSES: dict[str, Loss] = {
     "binary_hinge": Loss(
         name="hinge",
         problem="labels",
+        takes_mixtures=False,
         score="subset_accuracy",
         out_activation="identity",
         per_row=of_classes.binary_hinge,
@@ -226,6 +231,7 @@ LOSSES: dict[str, Loss] = {
     "squared_hinge": Loss(
         name="squared_hinge",
         problem="classes",
+        takes_mixtures=False,
         score="accuracy",
         out_activation="identity",
         per_row=of_classes.squared_hinge,
@@ -236,6 +242,7 @@ LOSSES: dict[str, Loss] = {
     "binary_squared_hinge": Loss(
         name="squared_hinge",
         problem="labels",
+        takes_mixtures=False,
         score="subset_accuracy",
         out_activation="identity",
         per_row=of_classes.binary_squared_hinge,
@@ -355,6 +362,7 @@ LOSSES: dict[str, Loss] = {
     "circular": Loss(
         name="circular",
         problem="numbers",
+        takes_mixtures=False,
         score="circular",
         out_activation="atan2",
         per_row=of_numbers.circular,

@@ -22,7 +22,7 @@ _CYCLE_RISE = 0.3
 # What one_cycle cycles besides the rate, where the optimizer has it.
 MOMENTA = {
     "sgd": "momentum",
-    **dict.fromkeys(("adam", "adamw", "nadam", "adamax", "radam"), "beta_1"),
+    **dict.fromkeys(("adam", "adamw", "amsgrad", "nadam", "adamax", "radam", "lion"), "beta_1"),
 }
 
 
