@@ -171,13 +171,15 @@ def random_configuration(rng: np.random.Generator) -> Configuration:
         "loss": loss,
         "focal_gamma": rng.uniform(0.0, 3.0),
         "early_stopping_metric": one_of(
-            None, "loss", *([] if "hinge" in str(loss) else ["neg_log_loss"]), own_score
+            None, "loss", *(["neg_log_loss"] if loss in ("log_loss", "focal") else []), own_score
         ),
         "label_smoothing": one_of(0.0, 0.0 if "hinge" in str(loss) else 0.1),
         "class_weight": one_of(None, "balanced", weights),
     } | without_mixtures(loss, parameters)
     if rng.random() < 0.3:
         y = np.column_stack([y, X[:, 0] > 0])
+        if parameters["early_stopping_metric"] == "neg_log_loss":  # of one column alone
+            parameters["early_stopping_metric"] = None
         fit_parameters |= {"y_val": y[::4]} if "y_val" in fit_parameters else {}
         if parameters["class_weight"] is weights:
             parameters["class_weight"] = [weights, {1: 0.7}]
@@ -186,10 +188,8 @@ def random_configuration(rng: np.random.Generator) -> Configuration:
 
 def own_score(model, X, y) -> float:
     """A scorer that asks for all that an estimator has."""
-    found = (
-        model.predict_proba(X) if hasattr(model, "predict_proba") else model.decision_function(X)
-    )
-    right = found[np.arange(len(y)), y]
+    certain = getattr(model, "predict_proba", model.decision_function)
+    right = certain(X)[np.arange(len(y)), y] if y.ndim == 1 else model.predict(X) == y
     small = sum(np.square(w).sum() for w in model.coefs_)
     return right.mean() + model.score(X[::2], y[::2]) - 1e-3 * small
 

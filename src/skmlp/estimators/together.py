@@ -160,9 +160,9 @@ def _check_loss(estimator: Any, name: str, loss: Loss | None) -> None:
             "there is nothing between two angles" if loss.problem == "numbers" else "it takes sides"
         )
         raise ValueError(
-            f"The 'augmentation' parameter of {name} mixes targets, and loss={loss.name!r} takes no "
-            f"mixtures: {why}. Got {estimator.augmentation!r}: take GaussianNoise, or FeatureSwap "
-            "without mix_targets, or another loss."
+            f"The 'augmentation' parameter of {name} mixes targets, and loss={loss.name!r} takes "
+            f"no mixtures: {why}. Got {estimator.augmentation!r}: take GaussianNoise, or "
+            "FeatureSwap without mix_targets, or another loss."
         )
     bounds = getattr(estimator, "output_range", None)
     if bounds is not None and not (loss and loss.may_be_bounded):
