@@ -60,7 +60,7 @@ class Technique:
     only: list[str] = field(default_factory=lambda: CLASSIFICATION + REGRESSION)
 
 
-DEEP = {"hidden_layer_sizes": (64,) * 8}
+DEEP = {"hidden_layer_sizes": (32,) * 8, "max_iter": 60}
 SGD = {"optimizer": "sgd", "learning_rate_init": 0.05}
 
 TECHNIQUES: dict[str, Technique] = {
