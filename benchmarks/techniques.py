@@ -31,7 +31,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skmlp import FeatureSwap, GaussianNoise, Mixup, MLPClassifier, MLPRegressor
 
-MOST_ROWS = 2000
+MOST_ROWS = 1000
 LOADED: dict[str, Callable[[], tuple]] = {
     "breast_cancer": lambda: load_breast_cancer(return_X_y=True),
     "digits": lambda: load_digits(return_X_y=True),

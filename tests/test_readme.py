@@ -50,12 +50,15 @@ def test_commands_of_the_readme_exist():
 def test_counts_of_choices_are_right():
     from skmlp.network.activations import ACTIVATIONS
     from skmlp.network.initialization import INITIALIZATIONS, WHOLE_NETWORK
+    from skmlp.network.losses import LOSSES
     from skmlp.task import FULL_BATCH_OPTIMIZERS
     from skmlp.training.optimizers import OPTIMIZERS
     from skmlp.training.schedules import SCHEDULES
 
     optimizers = len(OPTIMIZERS) + len(FULL_BATCH_OPTIMIZERS)
     initializations = len(INITIALIZATIONS) + len(WHOLE_NETWORK)
+    names = {row.name for row in LOSSES.values()}
+    assert f"{len(names)} losses or a function" in README
     expected = (
         f"{len(ACTIVATIONS)} activations, {initializations} initializations, "
         f"{optimizers} optimizers"
