@@ -177,6 +177,14 @@ def takes_sides(loss: Any) -> bool:
     return not callable(loss) and not row_of(loss).has_probabilities
 
 
+def takes_no_mixtures(loss: Any) -> bool:
+    return takes_sides(loss) if loss in losses_of("classes") else loss == "circular"
+
+
+def mixes(augmentation: Any) -> bool:
+    return getattr(augmentation, "mixes_targets", False)
+
+
 def has_no_bounds(loss: Any) -> bool:
     return callable(loss) or not row_of(loss).may_be_bounded
 
@@ -214,6 +222,7 @@ CLASHES = [
     Clash("normalization", other_than(None), "initialization", one_of("fixup")),
     Clash("optimizer", is_full_batch, "learning_rate", is_known_in_advance),
     Clash("optimizer", is_full_batch, "warmup", other_than(0)),
+    Clash("loss", takes_no_mixtures, "augmentation", mixes),
     Clash("optimizer", is_full_batch, "layer_learning_rates", other_than(None)),
     Clash("optimizer", is_full_batch, "bias_learning_rate", other_than(1.0)),
 ]

@@ -85,10 +85,16 @@ def drawn_layer_rates(rng, n_layers):
     return tuple(float(rate) for rate in rng.choice([0.0, 0.5, 1.0, 2.0], n_layers))
 
 
-def drawn_noise(seed: int, *, sparse: bool) -> dict:
+def takes_mixtures(loss: Any) -> bool:
+    row = loss_of(loss)
+    return not row.periodic if row.problem == "numbers" else row.has_probabilities
+
+
+def drawn_noise(seed: int, loss: Any, *, sparse: bool) -> dict:
     """All that is random in training, but for the order of rows and what is dropped."""
     rng = np.random.default_rng([seed, 1])
-    rules = [None, None, GaussianNoise(0.3), Mixup(0.5), FeatureSwap(0.3), FeatureSwap(0.5, True)]
+    mixing = [Mixup(0.5), FeatureSwap(0.5, True)] if takes_mixtures(loss) else [None, None]
+    rules = [None, None, GaussianNoise(0.3), mixing[0], FeatureSwap(0.3), mixing[1]]
     return {
         "dropout_type": str(rng.choice(["standard", "standard", "alpha"])),
         "dropout_schedule": str(rng.choice(list(DROPOUT_SCHEDULES))),
@@ -174,7 +180,7 @@ def drawn_task(seed: int) -> TrainingTask:
         tol=float(choose([0.0, 0.5])),
         n_iter_no_change=int(rng.integers(1, 6)),
         keep_checkpoint=bool(in_batches and rng.uniform() < 0.3),
-        **(drawn_noise(seed, sparse=form["sparse"]) if in_batches else {}),
+        **(drawn_noise(seed, drawn.loss, sparse=form["sparse"]) if in_batches else {}),
         metric=[None, "loss"][seed % 2],
         validation_every=[1, 2, 1, 3, 7][seed % 5],
         max_time=[None, 1e9][seed % 3 == 0],
@@ -194,7 +200,8 @@ def beside(task: TrainingTask) -> TrainingTask:
     """A network that may be in one stack with the task's."""
     seed = task.seed + N_DRAWS
     in_batches = task.optimizer.family not in FULL_BATCH_METHODS
-    noise = drawn_noise(seed, sparse=scipy.sparse.issparse(task.train.X)) if in_batches else {}
+    sparse = scipy.sparse.issparse(task.train.X)
+    noise = drawn_noise(seed, task.loss, sparse=sparse) if in_batches else {}
     return replace(task, seed=seed, loss_options=other_options(task), **noise)
 
 

@@ -47,6 +47,11 @@ class Augmentation(Rule, ABC):
 
     by_row: ClassVar[bool] = False
 
+    @property
+    def mixes_targets(self) -> bool:
+        """Whether a row's targets become a mixture of several rows'."""
+        return False
+
     @abstractmethod
     def augmented(self, batch: Batch, rng: np.random.Generator) -> Batch:
         """New arrays of the same shapes and dtypes; draws come from ``rng`` alone."""
@@ -114,6 +119,10 @@ class Mixup(Augmentation):
                 f"is half another one. Got {self.alpha!r} instead."
             )
 
+    @property
+    def mixes_targets(self) -> bool:
+        return True
+
     def augmented(self, batch: Batch, rng: np.random.Generator) -> Batch:
         own, partner = rng.beta(self.alpha, self.alpha), rng.permutation(len(batch.X))
 
@@ -160,6 +169,10 @@ class FeatureSwap(Augmentation):
                 f"Got {self.mix_targets!r} instead."
             )
         object.__setattr__(self, "mix_targets", bool(self.mix_targets))
+
+    @property
+    def mixes_targets(self) -> bool:
+        return bool(self.mix_targets)
 
     def augmented(self, batch: Batch, rng: np.random.Generator) -> Batch:
         partner = rng.permutation(len(batch.X))
@@ -222,10 +235,8 @@ def augmentation_of(given: Any) -> Augmentation | None:
 
 
 def is_augmentation(value: object) -> bool:
-    """A rule or a function; not a rule's class, which somebody meant to call."""
-    if isinstance(value, type) and issubclass(value, Augmentation):
-        return False
-    return isinstance(value, Augmentation) or callable(value)
+    """A rule or a function; not a class, which somebody meant to call."""
+    return isinstance(value, Augmentation) or (callable(value) and not isinstance(value, type))
 
 
 def runs_users_code(augmentation: Augmentation | None) -> bool:

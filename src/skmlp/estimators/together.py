@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..augmentation import augmentation_of
 from ..network.losses import LOSSES, Loss, losses_of
 from ..task import FULL_BATCH_METHODS, FULL_BATCH_OPTIMIZERS
 from .rows import per_layer as each_layer
@@ -152,6 +153,14 @@ def _check_loss(estimator: Any, name: str, loss: Loss | None) -> None:
             f"which takes sides, not shares. Got {smoothing!r}: leave it at 0, or take "
             "loss='log_loss' or 'focal'."
         )
+    augmentation = augmentation_of(estimator.augmentation)
+    if augmentation is not None and augmentation.mixes_targets and not _takes_mixtures(loss):
+        raise ValueError(
+            f"The 'augmentation' parameter of {name} must leave targets as they are for "
+            f"loss={estimator.loss!r}, whose targets have none between them. Got "
+            f"{estimator.augmentation!r}: take another augmentation, such as "
+            "skmlp.GaussianNoise(), or another loss."
+        )
     bounds = getattr(estimator, "output_range", None)
     if bounds is not None and not (loss and loss.may_be_bounded):
         able = [f"{row.name!r}" for row in LOSSES.values() if row.may_be_bounded]
@@ -160,6 +169,13 @@ def _check_loss(estimator: Any, name: str, loss: Loss | None) -> None:
             f"Got {bounds!r}: leave it at None, or take a loss among "
             f"{', '.join(able)}."
         )
+
+
+def _takes_mixtures(loss: Loss | None) -> bool:
+    """Whether a target between two others is one: of classes a share, of numbers a number."""
+    if loss is None:
+        return True  # the user's own says
+    return not loss.periodic if loss.problem == "numbers" else loss.has_probabilities
 
 
 def _check_alpha_dropout(estimator: Any, n_hidden: int, name: str) -> None:
@@ -237,8 +253,9 @@ def _check_averaging_optimizer(estimator: Any, name: str) -> None:
             f"optimizer={estimator.optimizer!r}, which returns an average of its own. Got "
             f"{estimator.averaging!r}: set averaging=None, or take 'adam' or 'sgd'."
         )
-    for parameter, unset in (("layer_learning_rates", None), ("bias_learning_rate", 1.0)):
-        if getattr(estimator, parameter) != unset:
+    defaults: dict[str, Any] = {"layer_learning_rates": None, "bias_learning_rate": 1.0}
+    for parameter, unset in defaults.items():
+        if not np.array_equal(getattr(estimator, parameter), unset):  # rates may be an array
             raise ValueError(
                 f"The {parameter!r} parameter of {name} has no meaning for "
                 f"optimizer={estimator.optimizer!r}, whose average counts each step by its rate. "

@@ -94,6 +94,8 @@ class Loss:
         Whether the last two options are bounds of the outputs, which ``loop`` knows nothing of.
     has_quantile_axis : bool
         Whether predictions have an axis of quantiles even where there is one.
+    periodic : bool
+        Whether targets are angles, which have no mean as numbers have.
     """
 
     name: str
@@ -115,6 +117,7 @@ class Loss:
     score_options: tuple[float, ...] | None = None
     is_bounded: bool = False
     has_quantile_axis: bool = False
+    periodic: bool = False
 
     def given(self, options: Sequence[float | Tensor]) -> Loss:
         """The loss with its options given: what is left depends on z and t alone."""
@@ -363,6 +366,7 @@ LOSSES: dict[str, Loss] = {
         n_logits=lambda n_targets, options: 2 * n_targets,
         loop=of_numbers.circular_loop,
         mean_loop=of_numbers.circular_mean_loop,
+        periodic=True,
     ),
 }
 
