@@ -254,6 +254,24 @@ def test_other_values_are_an_error_that_says_what_may_be(cls, value):
         cls(augmentation=value).fit([[0.0], [1.0]], [0, 1])
 
 
+@pytest.mark.parametrize("rule", ["mixup", Mixup(0.5), FeatureSwap(0.1, mix_targets=True)])
+@pytest.mark.parametrize(
+    ("cls", "loss"),
+    [(MLPClassifier, "hinge"), (MLPClassifier, "squared_hinge"), (MLPRegressor, "circular")],
+)
+def test_sides_and_angles_are_not_mixed(cls, loss, rule):
+    X, y = np.random.default_rng(0).normal(size=(9, 2)), np.arange(9) % 3
+    with pytest.raises(ValueError, match=rf"'augmentation' .*loss='{loss}'.* Got .*GaussianNoise"):
+        cls(loss=loss, augmentation=rule).fit(X, y)
+
+
+@pytest.mark.parametrize("rule", EVERY)
+def test_a_rule_says_whether_it_mixes_targets(rule):
+    given = batch(n=12)
+    changed = not np.array_equal(augmented(rule, given, 1).targets, given.targets)
+    assert rule.mixes_targets == changed
+
+
 @pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor])
 def test_searches_over_rules_are_the_same_fused_and_readable(cls):
     rng = np.random.default_rng(0)

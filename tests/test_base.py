@@ -449,6 +449,25 @@ def test_fitted_state_is_numpy_and_plain_types(cls):
     assert b"torch" not in pickle.dumps(model)
 
 
+@both
+def test_an_estimator_of_an_earlier_version_goes_on(cls):
+    model = small(cls, **({"loss": "huber"} if cls is MLPRegressor else {}))
+    X, y = data(model)
+    model.partial_fit(X, y, **({"classes": [0, 1]} if cls is MLPClassifier else {}))
+    state = model.__getstate__()
+    for name in ("augmentation", "warmup", "learning_rates_", "expected_depth_"):
+        del state[name]
+    state["_trained"] = state["_trained"]._replace(loss_options=())
+    old = cls.__new__(cls)
+    old.__setstate__(state)
+    np.testing.assert_array_equal(old.predict(X), model.predict(X))
+    assert repr(clone(old)) == repr(clone(model))
+    assert_bit_equal(old.partial_fit(X, y), model.partial_fit(X, y))
+    assert np.isnan(old.learning_rates_[0])
+    assert old.learning_rates_[1:] == model.learning_rates_[1:]
+    assert old.expected_depth_ is None
+
+
 def test_model_of_an_absent_device_predicts_on_the_cpu_with_a_warning(monkeypatch):
     X, y = data(MLPRegressor())
     model = small(MLPRegressor).fit(X, y)
@@ -608,10 +627,18 @@ def test_bad_data_is_refused(cls, change, message):
 BAD_PARAMETERS = [
     (
         "hidden_layer_sizes",
-        [0, -3, 2.5, (5, 0), (5, -1), (5, 2.5), "10", None, True, (5, "a"), [[5]]],
+        [0, -3, 2.5, (5, 0), (5, -1), (5, 2.5), "10", None, True, (5, "a"), [[5]], np.array(5)],
     ),
     ("activation", ["relu6", ["relu", "step"], 3]),
-    ("initialization", ["xavier", None, 1.0, VarianceScaling]),
+    ("initialization", ["xavier", None, 1.0, VarianceScaling, dict]),
+    ("loss", ["mse", None, torch.nn.MSELoss]),
+    ("augmentation", ["noise", 0.1, dict]),
+    ("early_stopping_metric", ["auc", dict]),
+    # switched on, they would mean 1
+    ("stochastic_depth", [True, 0.0, np.nan]),
+    ("max_time", [True, 0, np.inf, np.nan]),
+    ("validation_every", [True, 0, 1.5]),
+    ("averaging_horizon", [True, 0, np.inf]),
     ("bias_initialization", ["ones", True, np.nan, np.inf, [0.1], lambda n, rng: np.zeros(n)]),
     ("optimizer", ["adams", torch.nn.Linear, None, torch.optim.SGD([torch.zeros(1)], lr=0.1)]),
     ("alpha", [-1, np.nan, np.inf * -1, "a"]),
@@ -627,7 +654,7 @@ BAD_PARAMETERS = [
     ("learning_rate_period", [0, -1, 0.0, 1.5, np.nan]),
     ("learning_rate_end", [-0.1, 1.1]),
     ("period_multiplier", [0.9, np.nan]),
-    ("warmup", [-1, 1.0, 2.5, -0.1, np.nan, None]),
+    ("warmup", [-1, 1.0, 2.5, -0.1, np.nan, None, True]),
     ("base_momentum", [-0.1, 1.0]),
     ("layer_learning_rates", [1.0, [-1, 1], [1, np.nan], ["a", 1], [[1], [1]], [1, np.inf], "ab"]),
     ("bias_learning_rate", [-1, np.nan, np.inf, None, True]),
@@ -680,6 +707,10 @@ def test_unknown_names_come_with_the_known_ones():
         ({"activation": ["relu"]}, r"'activation'.*one value per hidden layer \(2\)"),
         ({"dropout": [0.1, 0.2, 0.3]}, r"'dropout'.*one value per hidden layer \(2\)"),
         ({"optimizer": "lbfgs", "dropout": 0.1}, "'dropout'.*no meaning.*lbfgs"),
+        (
+            {"optimizer": "schedule_free_sgd", "layer_learning_rates": np.ones(3)},
+            "'layer_learning_rates'.*no meaning.*schedule_free_sgd",
+        ),
         ({"optimizer": "cg", "l1_ratio": 0.5}, "'l1_ratio'.*0.5: take optimizer='lbfgs'"),
         ({"optimizer": "newton-cg", "l1_ratio": 1.0}, "'l1_ratio'.*take optimizer='lbfgs'"),
         ({"optimizer": "lbfgs", "weight_decay": 0.1}, "'weight_decay'.*no meaning.*alpha"),
@@ -863,6 +894,11 @@ def test_odd_forms_of_parameters():
     X, y = data(MLPRegressor())
     expected = small(MLPRegressor, dropout=0.2).fit(X, y)
     assert_bit_equal(small(MLPRegressor, dropout=np.array(0.2)).fit(X, y), expected)
+    shares = {"warmup": 0.5, "learning_rate_period": 0.25, "dropout_cutoff": 0.75, "dropout": 0.5}
+    narrow = {name: np.float32(value) for name, value in shares.items()}
+    parameters = {"learning_rate": "step", "dropout_schedule": "late"}
+    expected = small(MLPRegressor, **parameters, **shares).fit(X, y)
+    assert_bit_equal(small(MLPRegressor, **parameters, **narrow).fit(X, y), expected)
     with pytest.raises(ValueError, match="'initialization' callable returned"):
         small(MLPRegressor, initialization=lambda s, rng: [np.ones(s), np.ones(s[1])]).fit(X, y)
 
@@ -1115,6 +1151,9 @@ def test_groups_of_another_length_are_an_error_always():
     X, y, groups = grouped()
     with pytest.raises(ValueError, match="groups has 119 entries for 120 rows"):
         small(MLPClassifier).fit(X, y, groups=groups[1:])
+    for wrong in (3, np.zeros((120, 2))):
+        with pytest.raises(ValueError, match=r"groups has shape .* for 120 rows: give one"):
+            small(MLPClassifier).fit(X, y, groups=wrong)
 
 
 @unconverged

@@ -527,6 +527,8 @@ def test_columns_are_scored_against_as_many():
     model = small().fit(X, y)
     with pytest.raises(ValueError, match=r"y has shape \(150, 2\), .* fitted for 3 columns"):
         model.score(X, y[:, :2])
+    with pytest.raises(ValueError, match=r"inconsistent numbers of samples: \[10, 150"):
+        model.score(X, y[:10])
     frame = pd.DataFrame(np.array(list("abcde"))[y], columns=["one", "two", "three"])
     assert small(max_iter=150).fit(X, frame).score(X, frame) > 0.7
 

@@ -377,6 +377,12 @@ def test_a_scorer_for_classes_says_so_of_a_regressor(executor):
     fails(executor, "numbers", "roc_auc", (AttributeError, ValueError), "MLPRegressor|continuous")
 
 
+@pytest.mark.parametrize("loss", ["hinge", lambda z, t: (z - t).square().sum(1)])
+def test_a_scorer_of_probabilities_needs_a_loss_that_has_them(loss):
+    message = r"early_stopping_metric='neg_log_loss' needs probabilities.*loss=.*metric='score'"
+    fails("auto", "three classes", "neg_log_loss", ValueError, message, loss=loss)
+
+
 @executors
 def test_divergence_is_told_before_a_scorer_sees_it(executor):
     parameters = {"optimizer": "sgd", "learning_rate_init": 1e200, "activation": "identity"}

@@ -235,10 +235,8 @@ def augmentation_of(given: Any) -> Augmentation | None:
 
 
 def is_augmentation(value: object) -> bool:
-    """A rule or a function; not a rule's class, which somebody meant to call."""
-    if isinstance(value, type) and issubclass(value, Augmentation):
-        return False
-    return isinstance(value, Augmentation) or callable(value)
+    """A rule or a function; not a class, which somebody meant to call."""
+    return isinstance(value, Augmentation) or (callable(value) and not isinstance(value, type))
 
 
 def runs_users_code(augmentation: Augmentation | None) -> bool:

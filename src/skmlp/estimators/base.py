@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from copy import copy
 from functools import cache
+from inspect import Parameter, signature
 from typing import Any, Self, TypeVar
 
 import numpy as np
@@ -62,6 +63,14 @@ def _has_mini_batches(estimator: BaseMLP) -> bool:
             f"optimizer={estimator.optimizer!r} is not one of them."
         )
     return True
+
+
+@cache
+def _defaults(estimator: type[BaseMLP]) -> dict[str, Any]:
+    """Those of the parameters that have one."""
+    parameters = signature(estimator.__init__).parameters
+    given = {name: p.default for name, p in parameters.items() if name != "self"}
+    return {name: value for name, value in given.items() if value is not Parameter.empty}
 
 
 def clone_or_same(callback: Any) -> Any:
@@ -376,6 +385,21 @@ class BaseMLP(TaskMaker):
             state = {**state, "callbacks": [clone_or_same(c) for c in self.callbacks]}
             del state["callbacks_"]
         return state
+
+    def __setstate__(self, state):
+        """Of an earlier version's estimator: what that did not know gets its default."""
+        defaults = _defaults(type(self))
+        super().__setstate__(state if defaults.keys() <= state.keys() else {**defaults, **state})
+        if "loss_curve_" in state and "expected_depth_" not in state:
+            self._complete()
+
+    def _complete(self) -> None:
+        """Attributes of an earlier version's fit: rates are not known, blocks there were none."""
+        architecture, loss, options = self._trained
+        self._trained = Trained(architecture, loss, options or self._loss_options(loss))
+        self.expected_depth_ = expected_depth(architecture, 1.0)
+        has_none = self.optimizer in FULL_BATCH_OPTIMIZERS
+        self.learning_rates_ = None if has_none else [np.nan] * len(self.loss_curve_)
 
     # Prediction
 

@@ -17,7 +17,7 @@ from sklearn.utils._param_validation import Interval, Options, RealNotInt, StrOp
 from ..augmentation import AUGMENTATIONS, is_augmentation
 from ..network.initialization import WHOLE_NETWORK
 from ..network.losses import losses_of
-from ..network.rules import WeightRule, is_finite
+from ..network.rules import is_finite
 from ..task import FULL_BATCH_OPTIMIZERS
 from .scoring import is_metric
 
@@ -41,6 +41,15 @@ class TableNames(StrOptions):
     def options(self) -> list[str]:
         table = getattr(import_module(self.module, __package__), self.table)
         return sorted([*table, *self.more])
+
+
+class Number(Interval):
+    """An interval of numbers. True, as one might switch on ``warmup``, is not the number 1."""
+
+    def is_satisfied_by(self, val) -> bool:
+        if isinstance(val, np.floating):
+            val = float(val)  # scikit-learn takes no float32 for a float that is no integer
+        return not isinstance(val, bool) and super().is_satisfied_by(val)
 
 
 class Checked(Options):
@@ -70,11 +79,6 @@ def per_layer(constraint: Options | Interval) -> Checked:
     return Checked(accepts, "a list of such values, one per hidden layer")
 
 
-def _is_rule(value: object) -> bool:
-    """A callable; not a rule's class, which somebody meant to call."""
-    return callable(value) and not (isinstance(value, type) and issubclass(value, WeightRule))
-
-
 def _is_optimizer_class(value: object) -> bool:
     if isinstance(value, str):
         return False
@@ -84,6 +88,7 @@ def _is_optimizer_class(value: object) -> bool:
 
 
 def _is_function(value: object) -> bool:
+    """A callable; not a class, which somebody meant to call."""
     return callable(value) and not isinstance(value, type)
 
 
@@ -99,7 +104,7 @@ def _are_rates(value: object) -> bool:
 def _is_layer_sizes(value: object) -> bool:
     """An integer of at least 1, or a one-dimensional sequence of them (empty: a linear model)."""
     sizes = value if isinstance(value, list | tuple | np.ndarray | range) else [value]
-    return all(_AT_LEAST_ONE.is_satisfied_by(v) and not isinstance(v, bool) for v in sizes)
+    return getattr(sizes, "ndim", 1) > 0 and all(map(_AT_LEAST_ONE.is_satisfied_by, sizes))
 
 
 def _is_list_of_quantiles(value: object) -> bool:
@@ -146,11 +151,12 @@ def _is_list_of_callbacks(value: object) -> bool:
     return isinstance(value, list | tuple) and all(map(is_callback, value))
 
 
-_NON_NEGATIVE = Interval(Real, 0, None, closed="left")
-_POSITIVE = Interval(Real, 0, None, closed="neither")
-_AT_LEAST_ONE = Interval(Integral, 1, None, closed="left")
-_INSIDE = Interval(Real, 0, 1, closed="neither")
-_PROBABILITY = Interval(Real, 0, 1, closed="left")
+_NON_NEGATIVE = Number(Real, 0, None, closed="left")
+_POSITIVE = Number(Real, 0, None, closed="neither")
+_AT_LEAST_ONE = Number(Integral, 1, None, closed="left")
+_INSIDE = Number(Real, 0, 1, closed="neither")
+_PROBABILITY = Number(Real, 0, 1, closed="left")
+_LOSS_FUNCTION = Checked(_is_function, "a function of logits and targets")
 _ACTIVATIONS = TableNames("..network.activations", "ACTIVATIONS")
 
 CONSTRAINTS: dict[str, list] = {
@@ -160,11 +166,11 @@ CONSTRAINTS: dict[str, list] = {
     "activation": [_ACTIVATIONS, per_layer(_ACTIVATIONS)],
     "negative_slope": [_NON_NEGATIVE],
     "normalization": [TableNames("..network.layers", "NORMALIZATIONS"), None],
-    "residual": ["boolean", Interval(Integral, 2, None, closed="left")],
-    "stochastic_depth": [Interval(Real, 0, 1, closed="right"), None],
+    "residual": ["boolean", Number(Integral, 2, None, closed="left")],
+    "stochastic_depth": [Number(Real, 0, 1, closed="right"), None],
     "initialization": [
         TableNames("..network.initialization", "INITIALIZATIONS", more=WHOLE_NETWORK),
-        Checked(_is_rule, "a callable, such as skmlp.VarianceScaling()"),
+        Checked(_is_function, "a callable, such as skmlp.VarianceScaling()"),
     ],
     "bias_initialization": [
         TableNames("..network.initialization", "BIAS_INITIALIZATIONS"),
@@ -176,12 +182,12 @@ CONSTRAINTS: dict[str, list] = {
         Checked(_is_optimizer_class, "a torch.optim.Optimizer class or functools.partial of one"),
     ],
     "alpha": [_NON_NEGATIVE],
-    "l1_ratio": [Interval(Real, 0, 1, closed="both")],
+    "l1_ratio": [Number(Real, 0, 1, closed="both")],
     "weight_decay": [StrOptions({"auto"}), _NON_NEGATIVE],
     "dropout": [_PROBABILITY, per_layer(_PROBABILITY)],
     "dropout_type": [StrOptions({"standard", "alpha"})],
     "dropout_schedule": [TableNames("..training.dropout_schedules", "DROPOUT_SCHEDULES")],
-    "dropout_cutoff": [_AT_LEAST_ONE, Interval(RealNotInt, 0, 1, closed="neither")],
+    "dropout_cutoff": [_AT_LEAST_ONE, Number(RealNotInt, 0, 1, closed="neither")],
     "input_dropout": [_PROBABILITY],
     "augmentation": [
         StrOptions(set(AUGMENTATIONS)),
@@ -196,31 +202,31 @@ CONSTRAINTS: dict[str, list] = {
         Checked(_is_function, "a function of the fraction of training"),
     ],
     "learning_rate_init": [_POSITIVE],
-    "learning_rate_decay": [Interval(Real, 0, 1, closed="right")],
-    "learning_rate_period": [_AT_LEAST_ONE, Interval(RealNotInt, 0, 1, closed="right")],
-    "learning_rate_end": [Interval(Real, 0, 1, closed="both")],
-    "period_multiplier": [Interval(Real, 1, None, closed="left")],
+    "learning_rate_decay": [Number(Real, 0, 1, closed="right")],
+    "learning_rate_period": [_AT_LEAST_ONE, Number(RealNotInt, 0, 1, closed="right")],
+    "learning_rate_end": [Number(Real, 0, 1, closed="both")],
+    "period_multiplier": [Number(Real, 1, None, closed="left")],
     "power_t": [_NON_NEGATIVE],
     "warmup": [
-        Interval(Integral, 0, None, closed="left"),
-        Interval(RealNotInt, 0, 1, closed="left"),
+        Number(Integral, 0, None, closed="left"),
+        Number(RealNotInt, 0, 1, closed="left"),
     ],
     "base_momentum": [_PROBABILITY, None],
     "layer_learning_rates": [Checked(_are_rates, "a list of finite numbers of at least 0"), None],
     "bias_learning_rate": [Checked(_is_rate, "a finite number of at least 0")],
     "max_iter": [_AT_LEAST_ONE],
     "averaging": [TableNames("..training.averaging", "AVERAGINGS"), None],
-    "averaging_start": [Interval(Real, 0, 1, closed="left")],
+    "averaging_start": [Number(Real, 0, 1, closed="left")],
     "averaging_horizon": [_POSITIVE],
     "shuffle": ["boolean"],
     "random_state": ["random_state"],
     "tol": [_NON_NEGATIVE],
     "verbose": ["verbose"],
     "warm_start": ["boolean"],
-    "momentum": [Interval(Real, 0, 1, closed="both")],
+    "momentum": [Number(Real, 0, 1, closed="both")],
     "nesterovs_momentum": ["boolean"],
     "early_stopping": ["boolean"],
-    "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+    "validation_fraction": [Number(Real, 0, 1, closed="left")],
     "beta_1": [_PROBABILITY],
     "beta_2": [_PROBABILITY],
     "epsilon": [_POSITIVE],
@@ -242,16 +248,16 @@ CONSTRAINTS: dict[str, list] = {
 }
 
 CLASSIFIER_CONSTRAINTS: dict[str, list] = {
-    "loss": [StrOptions(set(losses_of("classes"))), callable],
+    "loss": [StrOptions(set(losses_of("classes"))), _LOSS_FUNCTION],
     "focal_gamma": [_NON_NEGATIVE],
     "class_weight": [dict, list, StrOptions({"balanced"}), None],
     "label_smoothing": [_PROBABILITY],
 }
 
 REGRESSOR_CONSTRAINTS: dict[str, list] = {
-    "loss": [StrOptions(set(losses_of("numbers"))), callable],
+    "loss": [StrOptions(set(losses_of("numbers"))), _LOSS_FUNCTION],
     "huber_delta": [_POSITIVE],
     "quantile": [_INSIDE, Checked(_is_list_of_quantiles, "a list of such numbers")],
-    "tweedie_power": [Interval(Real, 1, 2, closed="neither")],
+    "tweedie_power": [Number(Real, 1, 2, closed="neither")],
     "output_range": [Checked(_is_range, "a pair of finite numbers (low, high), low < high"), None],
 }

@@ -152,6 +152,9 @@ def checked_groups(groups, n_rows: int) -> np.ndarray | None:
     """
     if groups is None:
         return None
+    shape = np.shape(groups)
+    if len(shape) != 1 and shape[1:] != (1,):
+        raise ValueError(f"groups has shape {shape} for {n_rows} rows: give one for each.")
     values = column_or_1d(groups)
     if len(values) != n_rows:
         raise ValueError(f"groups has {len(values)} entries for {n_rows} rows: give one for each.")

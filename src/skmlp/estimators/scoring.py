@@ -25,7 +25,7 @@ BUILT_IN = (None, "score", "loss")
 def is_metric(value: object) -> bool:
     """Whether `early_stopping_metric` may have a value."""
     if not isinstance(value, str) or value in BUILT_IN:
-        return isinstance(value, str) or callable(value)
+        return isinstance(value, str) or (callable(value) and not isinstance(value, type))
     from sklearn.metrics import get_scorer_names
 
     return value in get_scorer_names()
@@ -61,9 +61,20 @@ class ScorerMetric:
 
         self.metric = metric
         self.scorer = check_scoring(estimator, scoring=metric)
+        self._check_response(estimator)
         self._takes_weights = _takes_weights(self.scorer)
         self._view = _without_history(estimator)
         self._surroundings = own_surroundings()
+
+    def _check_response(self, estimator: Any) -> None:
+        """Raise if the scorer asks for probabilities, and there are none."""
+        asked = getattr(self.scorer, "_response_method", None)
+        if asked == "predict_proba" and not hasattr(estimator, asked):
+            raise ValueError(
+                f"{self._name} needs probabilities, which {type(estimator).__name__} has none of "
+                f"with loss={estimator.loss!r}: take a metric of predictions, or "
+                "early_stopping_metric='score' or 'loss'."
+            )
 
     def __call__(
         self, task: TrainingTask, logits: np.ndarray, arrays: NetworkArrays, epoch: int

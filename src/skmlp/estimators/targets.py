@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.metrics import accuracy_score, d2_pinball_score, r2_score
+from sklearn.utils import check_consistent_length
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from ..network.loss_forms import Key, loss_of
@@ -354,8 +355,9 @@ class Columns(Classes):
     def score(self, y: Any, predictions: np.ndarray, sample_weight: Any = None) -> float:
         """The share of rows that are right in every column, as MultiOutputClassifier's."""
         y = np.asarray(y)
-        if y.shape != predictions.shape:
+        if y.shape[1:] != predictions.shape[1:]:
             raise self._shape_error(y, "y", f"{len(self.classes)} columns")
+        check_consistent_length(y, predictions, sample_weight)
         return float(np.average((y == predictions).all(axis=1), weights=sample_weight))
 
 

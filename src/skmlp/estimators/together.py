@@ -249,8 +249,9 @@ def _check_averaging_optimizer(estimator: Any, name: str) -> None:
             f"optimizer={estimator.optimizer!r}, which returns an average of its own. Got "
             f"{estimator.averaging!r}: set averaging=None, or take 'adam' or 'sgd'."
         )
-    for parameter, unset in (("layer_learning_rates", None), ("bias_learning_rate", 1.0)):
-        if getattr(estimator, parameter) != unset:
+    defaults: dict[str, Any] = {"layer_learning_rates": None, "bias_learning_rate": 1.0}
+    for parameter, unset in defaults.items():
+        if not np.array_equal(getattr(estimator, parameter), unset):  # rates may be an array
             raise ValueError(
                 f"The {parameter!r} parameter of {name} has no meaning for "
                 f"optimizer={estimator.optimizer!r}, whose average counts each step by its rate. "
