@@ -77,6 +77,17 @@ def test_beyond_the_range_and_not_a_number(compiled, dtype):
         assert np.isnan(compiled[name](np.array([np.nan, np.nan], dtype))).all()
 
 
+@pytest.mark.parametrize(("dtype", "largest"), [(np.float32, 88.37), (np.float64, 709.43)])
+def test_just_below_the_largest_number_exp_becomes_infinite(compiled, dtype, largest):
+    v = np.linspace(largest - 1, largest + 2, 100_001).astype(dtype)
+    finite = v <= dtype(largest)
+    for name in ("exp", "expm1"):
+        found = compiled[name](v)
+        assert np.isposinf(found[~finite]).all()
+        expected = np.exp(v[finite].astype(np.float64))
+        np.testing.assert_allclose(found[finite], expected, rtol=4 * np.finfo(dtype).eps)
+
+
 def test_without_a_compiler_they_are_maths():
     for name, oracle in ORACLES.items():
         assert getattr(elementary, name)(0.7) == pytest.approx(oracle(0.7), rel=1e-15)

@@ -25,11 +25,12 @@ from ...network import elementary
 _OPTIONS: dict[str, Any] = {"fastmath": {"contract", "nsz", "arcp"}, "error_model": "numpy"}
 
 _WIDE = types.float64
-# For float64 and float32: terms of the series of exp, where its argument is cut, ln 2 as a number
-# of few digits and what remains of it (Cody and Waite 1980).
+# For float64 and float32: terms of the series of exp, where its argument is cut, what it becomes
+# above (an infinite power of 2 times more than 1: times less it would be no number), ln 2 as a
+# number of few digits and what remains of it (Cody and Waite 1980).
 _EXP = {
-    types.float64: (13, -708.0, 710.0, 0.693147180369123816490, 1.90821492927058770002e-10),
-    types.float32: (7, -87.0, 89.0, 0.693359375, -2.12194440e-4),
+    types.float64: (13, -708.0, 709.43, 710.0, 0.693147180369123816490, 1.90821492927058770002e-10),
+    types.float32: (7, -87.0, 88.37, 89.0, 0.693359375, -2.12194440e-4),
 }
 
 
@@ -83,14 +84,14 @@ _made: dict[Any, Any] = {}
 def _parts_of_exp(kind: Any) -> Callable[[Any], Any]:
     """What gives 2ᵏ and exp(r) - 1 for v = k ln 2 + r, with r at most half of ln 2."""
     if kind not in _made:
-        number, (n_terms, low, high, ln_2, rest) = _number(kind), _EXP[kind]
-        low, high, ln_2, rest = map(number, (low, high, ln_2, rest))
+        number, (n_terms, *places) = _number(kind), _EXP[kind]
+        low, high, beyond, ln_2, rest = map(number, places)
         per_ln_2, zero = number(1 / math.log(2)), number(0)
         series = _polynomial(kind, [1 / math.factorial(i) for i in range(2, n_terms + 1)])
 
         def parts(v):
             x = low if v < low else v
-            x = high if x > high else x
+            x = beyond if x > high else x
             k: Any = _rounded(x * per_ln_2)  # type: ignore[call-arg]
             k = k if k == k else zero
             r = x - k * ln_2 - k * rest
