@@ -54,7 +54,8 @@ class Row(NamedTuple):
 
 def rows() -> list[Row]:
     text = (ROOT / "docs" / "techniques.md").read_text(encoding="utf-8")
-    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    first, *_ = re.findall(r"(?:^\|.*\n)+", text, flags=re.MULTILINE)
+    lines = [line for line in first.splitlines() if line.startswith("| ")]
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[1:]]
     return [Row(name, re.findall(r"`([^`]+)`", calls), *rest) for name, calls, *rest in cells]
 
@@ -130,3 +131,11 @@ def test_the_table_says_who_trains(row):
     for call in row.made:
         if isinstance(call, BaseEstimator):
             assert trained_by(call) == row.trained_by, call
+
+
+def test_what_was_measured_is_what_the_benchmark_measures():
+    text = (ROOT / "docs" / "techniques.md").read_text(encoding="utf-8")
+    _, last = re.findall(r"(?:^\|.*\n)+", text, flags=re.MULTILINE)
+    measured = [line.split("|")[1].strip() for line in last.splitlines()[2:]]
+    benchmark = (ROOT / "benchmarks" / "techniques.py").read_text(encoding="utf-8")
+    assert measured == re.findall(r'^    "(.+)": Technique\(', benchmark, flags=re.MULTILINE)
