@@ -186,7 +186,7 @@ def two_sides(n=80):
 
 def test_no_hidden_layer_is_the_linear_support_vector_machine():
     X, y = two_sides()
-    theirs = SVC(kernel="linear", C=0.5, tol=1e-8).fit(X, y)
+    theirs = SVC(kernel="linear", C=0.5, tol=1e-8, random_state=0).fit(X, y)
     ours = MLPClassifier((), batch_size=len(y), alpha=2.0, random_state=0, warm_start=True)
     at_falling_rates(ours.set_params(loss="hinge"), X, y)
     np.testing.assert_allclose(ours.coefs_[0].T, theirs.coef_, atol=1e-3)

@@ -139,7 +139,7 @@ def test_groups_may_have_any_names(groups):
         ([1.0, 2.0, np.nan, 3.0], "groups has nan in row 2: give each row a group"),
         (["a", None, "b", "b"], "groups has None in row 1"),
         (pd.Series(["a", "b", "b", None], dtype="string"), "groups has <NA> in row 3"),
-        (np.ones((4, 2)), "1d"),
+        (np.ones((4, 2)), r"groups has shape \(4, 2\) for 4 rows: give one for each"),
     ],
 )
 def test_a_row_without_a_group_is_an_error(groups, message):
