@@ -45,8 +45,7 @@ def check_together(estimator: Any, n_hidden: int, weight_decay: float) -> None:
     _check_alpha_dropout(estimator, n_hidden, name)
     if estimator.optimizer in FULL_BATCH_OPTIMIZERS:
         _check_full_batch(estimator, name, loss)
-    if _averages(estimator.optimizer):
-        _check_averaging_optimizer(estimator, name)
+    _check_averaging_optimizer(estimator, name)
     if estimator.callbacks and estimator.validation_every > 1:
         raise ValueError(
             f"The 'validation_every' parameter of {name} must be 1 where there are 'callbacks', "
@@ -234,15 +233,11 @@ def _check_full_batch(estimator: Any, name: str, loss: Loss | None) -> None:
             )
 
 
-def _averages(optimizer: Any) -> bool:
-    """Whether an optimizer returns other weights than those at which it takes gradients."""
-    from ..training.optimizers import OPTIMIZERS
-
-    row = OPTIMIZERS.get(optimizer) if isinstance(optimizer, str) else None
-    return row is not None and row.evaluated is not None
-
-
 def _check_averaging_optimizer(estimator: Any, name: str) -> None:
+    from ..training.optimizers import evaluates_elsewhere
+
+    if not evaluates_elsewhere(estimator.optimizer):
+        return
     if estimator.averaging is not None:
         raise ValueError(
             f"The 'averaging' parameter of {name} has no meaning for "

@@ -18,7 +18,7 @@ from torch import Tensor
 from ..network.architecture import NetworkArrays
 from ..network.mlp import Blocks, per_network
 from ..task import AverageState, Checkpoint, TrainingTask
-from .optimizers import OPTIMIZERS
+from .optimizers import evaluates_elsewhere
 
 # Places in the numbers of a network's average, see `numbers_of_average`.
 KEEP, EACH_STEP, WAIT, EPOCHS, WEIGHT = range(5)
@@ -90,9 +90,8 @@ def weights_before(task: TrainingTask, checkpoint: Checkpoint) -> NetworkArrays 
     Those of an optimizer that evaluates elsewhere than it trains mean nothing to another one.
     """
     family = checkpoint.family
-    row = OPTIMIZERS.get(family) if isinstance(family, str) else None
-    elsewhere = row is not None and row.evaluated is not None
-    return None if elsewhere and task.optimizer.family != family else checkpoint.weights
+    changed = task.optimizer.family != family
+    return None if changed and evaluates_elsewhere(family) else checkpoint.weights
 
 
 class StackAverages:

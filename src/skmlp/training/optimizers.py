@@ -414,6 +414,12 @@ OPTIMIZERS: dict[str, OptimizerFamily] = {
 }
 
 
+def evaluates_elsewhere(family: Any) -> bool:
+    """Whether an optimizer returns other weights than those at which it takes gradients."""
+    row = OPTIMIZERS.get(family) if isinstance(family, str) else None
+    return row is not None and row.evaluated is not None
+
+
 def is_optimizer_class(value: object) -> bool:
     """Whether value is a torch.optim.Optimizer class, or a functools.partial of one."""
     if isinstance(value, partial):

@@ -178,13 +178,14 @@ class Course:
 
     def momenta(self, n_iter: int, position: int, n: int) -> np.ndarray | None:
         """As `factors`, of the momentum or beta_1; None where it stays as it is."""
-        if cycle_of(self.task) is None:
+        base = self.task.base_momentum
+        if base is None or not self.rises:
             return None
         first = self.begin + n_iter * self.per_epoch + position
         steps = np.minimum(np.arange(first, first + n), self.total - 1)
         settings = self.task.optimizer
         most = getattr(settings, MOMENTA[settings.family])
-        return self.there_and_back(steps, most, float(self.task.base_momentum or 0.0), most)
+        return self.there_and_back(steps, most, float(base), most)
 
     def down_to_end(self, share: np.ndarray) -> np.ndarray:
         """From 1 to ``learning_rate_end`` as the share goes from 1 to 0."""
